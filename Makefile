@@ -1,0 +1,48 @@
+# Everything a newcomer types. The environment is made on first use, in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MADE := $(VENV)/.made
+DEV := $(VENV)/.made-dev
+
+.PHONY: demo test test-all lint format bench docs clean
+
+demo: $(MADE) ## build the environment, run the demo, print the report's path
+	$(BIN)/syntype demo
+
+test: $(DEV) ## the default tests, in parallel
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(DEV) ## the minutes-long tests too
+	$(BIN)/python -m pytest -n 2
+
+lint: $(DEV) ## ruff, mypy, spelling, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md LOG.md docs src
+	$(BIN)/python docs/generate.py --check
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV) ## every benchmark, each beside its peer
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(DEV) ## write the generated pages of docs/reference
+	$(BIN)/python docs/generate.py
+
+$(MADE): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("syntype needs Python 3.11 or newer; name one with: make demo PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --progress-bar on -e .
+	touch $(MADE)
+
+$(DEV): $(MADE)
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $(DEV)
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,37 @@
+"""What every test shares: shapes checked at run time, no network, and where the real data lie."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jaxtyping
+
+# Every annotated function of syntype is checked against its shapes and types, in tests only.
+jaxtyping.install_import_hook("syntype", "beartype.beartype")
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """The folder of a real set, or a skip that says how to have it.
+
+    The sets are not part of the project. They are looked for in SYNTYPE_REAL_DATA, else in
+    `shared/data` beside the checkout.
+    """
+    home = Path(os.environ.get("SYNTYPE_REAL_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        folder = home / name
+        if not folder.is_dir():
+            pytest.skip(
+                f"real data set {name!r} is not in {home}: set SYNTYPE_REAL_DATA to its folder"
+            )
+        return folder
+
+    return find
