@@ -7,15 +7,24 @@ config names the run's folder); where to write and how to show progress are not,
 in `Workplace`.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from cyclopts import Parameter
 
 from syntype.errors import UsageError
 
 OnError = Literal["stop", "skip"]
 Dtype = Literal["float16", "float32"]
+Objective = Literal["clusters", "species", "random"]
 Rank = Literal["species", "genus", "family", "order", "class", "phylum", "kingdom"]
+
+
+# The encoder without weights that every learned one must beat.
+FLOOR = "pixels"
 
 
 def _check(holds: bool, message: str) -> None:
@@ -44,10 +53,10 @@ class DataConfig:
     data: tuple[str, ...]
     """Where the samples are: a folder of class folders, a CSV or Parquet table (or a folder with
     one), vlm4bio:FOLDER, synthetic:SIZE. Several are joined, each a taxon group of its own unless
-    a column says otherwise."""
+    a column says otherwise; NAME= before one names it, and the name begins its samples' ids."""
     column: tuple[str, ...] = ()
     """Which column holds what, as TERM=NAME, for example image=path or species=label; what is not
-    named is guessed, and the guess is shown."""
+    named is guessed, and the guess is shown. SET.TERM=NAME speaks to one of several sets."""
     split: Literal["given", "made"] = "given"
     """Take the split from the data where it has one (train, val, test), or make one."""
     split_fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
@@ -91,11 +100,9 @@ class EmbedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterConfig:
-    """Spherical k-means over unit vectors."""
+class KMeansConfig:
+    """How to run spherical k-means over unit vectors, whatever k."""
 
-    k: int
-    """Number of clusters; with --within species, clusters per species at most."""
     iterations: int = 20
     """Lloyd iterations at most; it ends earlier when no label moves."""
     init: Literal["plus-plus", "subset"] = "plus-plus"
@@ -113,9 +120,26 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        _check(self.k >= 2, f"--k must be at least 2, not {self.k}: one cluster separates nothing.")
         _check(self.iterations > 0, "--iterations must be at least 1.")
         _check(self.top >= 1, "--top must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig(KMeansConfig):
+    """Spherical k-means over unit vectors at one k."""
+
+    k: int
+    """Number of clusters; with --within species, clusters per species at most."""
+
+    def __post_init__(self) -> None:
+        """Check k as well."""
+        super().__post_init__()
+        _check(self.k >= 2, f"--k must be at least 2, not {self.k}: one cluster separates nothing.")
+
+    @classmethod
+    def of(cls, config: KMeansConfig, k: int) -> "ClusterConfig":
+        """The clustering at `k` that `config` describes."""
+        return cls(**{part.name: getattr(config, part.name) for part in fields(config)}, k=k)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +159,11 @@ class LossConfig:
     feature_fraction: float = 1.0
     """Share r2 of the coordinates that enter the cosine of a step, one mask for all."""
     filter: float = 0.0
-    """Drop negatives whose cosine exceeds this (inter-class filter); 0 keeps all."""
+    """Inter-class filter: negatives whose cosine exceeds this are taken for the same class; 0 is
+    off."""
+    filter_action: Literal["drop", "zero"] = "drop"
+    """What the filter does to them: leave them out of the softmax, or set their cosine to 0 (as
+    published)."""
     form: Literal["softmax", "mlcd"] = "softmax"
     """Softmax over one label, or the multi-label loss of MLCD over the top labels."""
 
@@ -143,6 +171,11 @@ class LossConfig:
         """Check the ranges."""
         _check(self.scale > 0, "--scale must be positive.")
         _check(self.margin >= 0, "--margin must be 0 or more.")
+        _check(
+            self.margin_type == "cosface" or self.margin < math.pi,
+            f"--margin is an angle in radians for {self.margin_type} and must be below pi, not "
+            f"{self.margin}: 0.3 is usual.",
+        )
         _check(0 < self.class_fraction <= 1, "--class-fraction must lie in (0, 1].")
         _check(0 < self.feature_fraction <= 1, "--feature-fraction must lie in (0, 1].")
         _check(0 <= self.filter <= 1, "--filter must lie in [0, 1].")
@@ -157,7 +190,8 @@ class TrainConfig(LossConfig):
     epochs: int = 16
     """Passes over the training pictures."""
     batch_size: int = 256
-    """Samples per step; every sample is used, the last batch may be smaller."""
+    """Samples per step at most: an epoch is cut into even batches, so every sample is used and no
+    batch is tiny."""
     lr: float = 1e-3
     """Peak learning rate of the encoder; 1e-5 suits the tuning of a large pretrained tower."""
     centre_lr_factor: float = 10.0
@@ -172,6 +206,8 @@ class TrainConfig(LossConfig):
     """First centres of the loss: the clusters' centroids, or N(0, 0.01) as published."""
     hidden: int = 512
     """Width of the adapter's hidden layer (mode adapt)."""
+    augment: bool = True
+    """Crop and flip the pictures at random (mode finetune)."""
     rounds: int = 1
     """Clustering and training rounds: after each, the new encoder's vectors are clustered again."""
     checkpoint_every: int = 200
@@ -185,7 +221,12 @@ class TrainConfig(LossConfig):
         _check(self.epochs > 0, "--epochs must be at least 1.")
         _check(self.batch_size > 1, "--batch-size must be at least 2.")
         _check(self.lr > 0, "--lr must be positive.")
+        _check(self.centre_lr_factor > 0, "--centre-lr-factor must be positive.")
+        _check(self.weight_decay >= 0, "--weight-decay must be 0 or more.")
         _check(0 <= self.warmup < 1, "--warmup must lie in [0, 1).")
+        _check(self.clip >= 0, "--clip must be 0 (off) or more.")
+        _check(self.hidden > 0, "--hidden must be at least 1.")
+        _check(self.checkpoint_every > 0, "--checkpoint-every must be at least 1.")
         _check(self.rounds >= 1, "--rounds must be at least 1.")
 
 
@@ -208,10 +249,114 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _check(len(self.ranks) > 0, "--ranks must name at least one rank.")
         _check(
-            len(self.recall_at) > 0 and min(self.recall_at, default=0) > 0,
-            "--recall-at must name depths of 1 or more.",
+            0 < len(self.ranks) == len(set(self.ranks)),
+            "--ranks must name at least one rank, each once.",
+        )
+        _check(
+            0 < len(self.recall_at) == len(set(self.recall_at)) and min(self.recall_at) > 0,
+            "--recall-at must name depths of 1 or more, each once.",
         )
         _check(self.resamples >= 100, "--resamples below 100 give no honest interval.")
         _check(0.5 <= self.confidence < 1, "--confidence must lie in [0.5, 1).")
+
+
+# How the configs appear on the command line: samples and workplace by their plain names, the
+# others with their part's name before a dot (--train.lr); each under a heading of its own.
+Samples = Annotated[DataConfig, Parameter(name="*", group="Samples")]
+EmbedOptions = Annotated[EmbedConfig, Parameter(group="Vectors")]
+KMeansOptions = Annotated[KMeansConfig, Parameter(group="Clusters")]
+TrainOptions = Annotated[TrainConfig, Parameter(group="Training")]
+EvaluateOptions = Annotated[EvaluateConfig, Parameter(group="Scores")]
+Place = Annotated[Workplace, Parameter(name="*", group="Workplace")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """The main job: which number of clusters gives the best embedding of these species?"""
+
+    samples: Samples
+    """Which samples."""
+    k: tuple[int, ...]
+    """Numbers of clusters to try."""
+    base: str = "descriptors"
+    """The encoder to start from, for example open_clip:ViT-H-14/laion2b_s32b_b79k; the page
+    docs/reference/encoders.md names them all."""
+    baseline: tuple[str, ...] = ()
+    """Encoders to compare with, for example open_clip:hf-hub:imageomics/bioclip."""
+    seeds: tuple[int, ...] = (0,)
+    """Each k is clustered and trained once per seed; three or more show the noise of training."""
+    objective: tuple[Objective, ...] = ("clusters", "species", "random")
+    """What to train against: the clusters, and as controls the species labels and a random
+    permutation of the chosen k's cluster labels."""
+    embed: EmbedOptions = EmbedConfig()
+    """How pictures become vectors."""
+    cluster: KMeansOptions = KMeansConfig()
+    """How vectors become clusters."""
+    train: TrainOptions = TrainConfig()
+    """How clusters become an encoder."""
+    evaluate: EvaluateOptions = EvaluateConfig()
+    """How encoders are scored."""
+
+    def __post_init__(self) -> None:
+        """Check what the parts cannot check alone."""
+        _check(len(self.k) > 0, "Name at least one number of clusters: --k 100 500 1000.")
+        _check(min(self.k) >= 2, "--k must be at least 2: one cluster separates nothing.")
+        _check(len(set(self.k)) == len(self.k), f"--k names a number twice: {self.k}.")
+        _check(len(self.seeds) > 0, "Name at least one seed: --seeds 0.")
+        _check(len(set(self.seeds)) == len(self.seeds), f"--seeds names one twice: {self.seeds}.")
+        _check(
+            self.train.form != "mlcd" or self.cluster.top > 1,
+            "The multi-label loss (--train.form mlcd) wants several labels a picture: set "
+            "--cluster.top 8.",
+        )
+        _check(
+            "clusters" in self.objective,
+            "--objective must include clusters: the controls are compared with them.",
+        )
+
+    @property
+    def references(self) -> tuple[tuple[str, Literal["floor", "base", "baseline"]], ...]:
+        """The encoders that are not trained here: the floor, the base, the baselines, by spec."""
+        others = tuple(dict.fromkeys(spec for spec in self.baseline if spec != self.base))
+        found = ((self.base, "base"), *((spec, "baseline") for spec in others))
+        return found if FLOOR in (self.base, *others) else ((FLOOR, "floor"), *found)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Published size of a recipe's data, for a plan made before they are downloaded.
+
+    Attributes:
+        n_images: Pictures.
+        n_species: Species.
+        source: Where the two numbers stand.
+    """
+
+    n_images: int
+    n_species: int
+    source: str
+
+
+Config = TypeVar("Config")
+
+
+def rebuild(cls: type[Config], content: Mapping[str, Any]) -> Config:
+    """The config of class `cls` whose plain JSON form is `content`.
+
+    Raises:
+        UsageError: `content` has options that the class does not know.
+    """
+    hints = get_type_hints(cls)
+    unknown = set(content) - set(hints)
+    _check(not unknown, f"Unknown options, of another version: {', '.join(sorted(unknown))}.")
+    parts = {}
+    for name, value in content.items():
+        hint = hints[name]
+        if is_dataclass(hint) and isinstance(value, Mapping):
+            parts[name] = rebuild(hint, value)
+        elif get_origin(hint) is tuple or (get_args(hint) and isinstance(value, list)):
+            parts[name] = tuple(value)
+        else:
+            parts[name] = value
+    return cls(**parts)

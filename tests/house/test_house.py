@@ -30,8 +30,8 @@ LAYERS = {
     "report": 6,
     "sweep": 7,
     "recipes": 8,
-    "demo": 8,
     "doctor": 8,
+    "terminal": 8,
     "cli": 9,
 }
 # Modules that must start fast: nothing they import may import these.
@@ -135,7 +135,7 @@ def test_no_network_code_outside_the_hub_libraries() -> None:
 
 def test_no_file_names_this_machine_or_a_registry() -> None:
     hosts = "|".join(("python" + "hosted", "py" + r"pi\.org", "registry.npm" + "js"))
-    pattern = re.compile(rf"{hosts}|(?<![a-z.])/work/|/roo[t]/")
+    pattern = re.compile(rf"{hosts}|(?<![a-z.])/wor[k]/|/roo[t]/")
     for path in ROOT.rglob("*"):
         parts = path.relative_to(ROOT).parts
         if any(p.startswith(".") and p != ".ci" for p in parts) or "runs" in parts:

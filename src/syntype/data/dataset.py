@@ -20,6 +20,7 @@ Columns of the table (all strings, "" where unknown, unless said otherwise):
 A reader makes this table; everything after it knows no file format.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,8 +34,8 @@ import pyarrow.compute as pc
 
 from syntype.errors import DataNotFoundError
 from syntype.provenance import bytes_hash, content_hash
+from syntype.taxonomy.taxon import RANKS
 
-RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 SCHEMA = pa.schema(
     [
         (name, pa.string())
@@ -54,6 +55,10 @@ SCHEMA = pa.schema(
         )
     ]
 )
+
+
+# A byte range behind a path; a plain # belongs to the file's name.
+_SPAN = re.compile(r"#(\d+)\+(\d+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +120,17 @@ class Dataset:
         }
         return content_hash(columns)
 
+    @cached_property
+    def pictures(self) -> str:
+        """Hash of the pictures alone, of ids and bytes: what vectors depend on; labels do not."""
+        rows = self.table.sort_by("id")
+        return content_hash(
+            [
+                bytes_hash("\x1f".join(rows.column(name).to_pylist()).encode())
+                for name in ("id", "imageDigest")
+            ]
+        )
+
     def select(self, mask: np.ndarray) -> "Dataset":
         """The rows where the boolean `mask` holds, or the rows that the integer `mask` names."""
         if mask.dtype == bool:
@@ -140,11 +156,12 @@ class Dataset:
         """
         locator = self.table.column("image")[row].as_py()
         root = self.roots[self.table.column("datasetName")[row].as_py()]
-        path, _, span = locator.partition("#")
+        span = _SPAN.search(locator)
+        path = locator[: span.start()] if span else locator
         try:
-            if not span:
+            if span is None:
                 return (root / path).read_bytes()
-            offset, length = (int(part) for part in span.split("+"))
+            offset, length = int(span[1]), int(span[2])
             with (root / path).open("rb") as handle:
                 handle.seek(offset)
                 return handle.read(length)

@@ -1,0 +1,1 @@
+"""Spherical k-means, the choice of its first centres and the quality of its clusters."""

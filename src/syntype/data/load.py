@@ -1,0 +1,280 @@
+"""From `--data` to one dataset: read, join, check the pictures, limit, split.
+
+    folder:PATH             class folders
+    table:PATH              a CSV, TSV or Parquet table
+    vlm4bio:PATH[#LIST]     VLM4Bio as published
+    synthetic:SIZE          made on the spot, below the workspace
+    PATH                    a file is a table; a folder with labels.csv, metadata.csv or
+                            catalogue.parquet is that table; any other has class folders
+
+`NAME=` before any of these but synthetic names the set. A set is named after its folder or table
+otherwise, and the name begins every id: a set whose folder is renamed is another set, unless it
+is given its name.
+
+The notes of the dataset, plain JSON types, SET the name of a set:
+
+    cleaning        SET to: steps [[rule, distinct labels], ...], changed {label: name},
+                    rowsMissing, rowsBlank, noBinomial [name, ...]
+    columns         SET (tables only) to {term: column}
+    guessed         SET (tables only) to [term, ...], the columns that nobody named
+    encoding        SET to the encoding, where a table's had to be guessed
+    list            SET (VLM4Bio only) to the name of the list
+    leftOut         total, reasons {reason: rows}, rows [{id, reason}, ...] (the first 1000)
+    limit           rows left out because of --limit, 0 without it
+    duplicates      pictures, copies, nLeaks, leaks [{id, split, copyOf, copySplit}, ...],
+                    labelsDiffer [[id, ...], ...]: see `syntype.data.duplicates`
+    unitsJoined     units that became part of another because they share a picture
+    splits          SET to: origin (given, made, completed), train, val, test (rows)
+    unitsCut        units, examples [unit, ...]: units that a given split cuts; 0 is as it should be
+    singletons      taxon group to its number of species with one unit
+    species         taxon group to its number of species
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from syntype.configs import DataConfig
+from syntype.data.dataset import Dataset
+from syntype.data.digests import digest_pictures
+from syntype.data.duplicates import duplicates_notes, joined_units, leaks
+from syntype.data.folder import read_folder
+from syntype.data.records import SPLITS, left_out_notes, merge_left_out
+from syntype.data.splits import complete_split, keyed_hash, singletons, units_cut
+from syntype.data.table import TABLE_NAMES, read_table
+from syntype.data.vlm4bio import DEFAULT_LIST, is_vlm4bio, read_vlm4bio
+from syntype.errors import DataError, DataNotFoundError, UsageError
+from syntype.progress import SILENT, Progress
+from syntype.provenance import content_hash, named_seed
+
+KINDS = ("folder", "table", "vlm4bio", "synthetic")
+_LISTED = 20
+
+
+def load_dataset(
+    config: DataConfig, *, workspace: Path, progress: Progress = SILENT, workers: int = 0
+) -> Dataset:
+    """The samples that `config` asks for, sorted by id.
+
+    Args:
+        config: Which sets, and how they are read and split.
+        workspace: Where synthetic sets are written and digests remembered.
+        progress: Where to say how far it is.
+        workers: Threads that read pictures; 0 takes what the processors allow.
+
+    Returns:
+        The joined set, each row with a digest and a split; its notes say what was done.
+
+    Raises:
+        DataNotFoundError: A folder, a table or every picture is missing.
+        DataError: A set cannot be used, or holds one species only.
+        UsageError: An option is malformed, or two sets have the same name.
+    """
+    parts = [_read(spec, config, workspace, progress, workers) for spec in config.data]
+    dataset = _join(parts)
+    dataset = _limit(dataset, config)
+    dataset = _digest(dataset, config, workspace / "data" / "digests", progress, workers)
+    dataset = _split(dataset, config)
+    species = dataset.counts("species")
+    if len(species) < 2:
+        raise DataError(
+            f"All {len(dataset)} pictures are of one species ({next(iter(species))}), which leaves "
+            "nothing to tell apart. Give a set with two species or more, or name the column of "
+            "the labels with --column label=NAME."
+        )
+    return dataset
+
+
+def _read(
+    spec: str, config: DataConfig, workspace: Path, progress: Progress, workers: int
+) -> Dataset:
+    name, kind, text = parse_spec(spec)
+    if kind == "synthetic":
+        from syntype.data.synthetic import parse_size, write_world  # NumPy-heavy: only if asked for
+
+        world = parse_size(text)
+        folder = workspace / "data" / f"synthetic-{content_hash(world)}"
+        return write_world(world, folder, workers=workers, progress=progress)
+    place, _, subset = text.partition("#") if kind == "vlm4bio" else (text, "", "")
+    path = Path(place).expanduser()
+    if kind == "vlm4bio":
+        return read_vlm4bio(path, config, subset=subset or DEFAULT_LIST, name=name)
+    if kind == "table":
+        return read_table(path, config, name=name)
+    if kind == "folder":
+        _refuse_columns(config, path)
+        return read_folder(path, config, name=name)
+    return _read_path(path, config, name)
+
+
+def parse_spec(spec: str) -> tuple[str, str, str]:
+    """Name, kind and the rest of one `--data`; name and kind are "" where it has none."""
+    name, equals, rest = spec.partition("=")
+    if not equals or not re.fullmatch(r"[\w.-]+", name) or Path(spec).expanduser().exists():
+        name, rest = "", spec
+    kind, colon, text = rest.partition(":")
+    if colon and kind in KINDS:
+        return name, kind, text
+    return name, "", rest
+
+
+def _read_path(path: Path, config: DataConfig, name: str) -> Dataset:
+    """A bare path: a table, a folder with one, or class folders."""
+    if path.is_file():
+        return read_table(path, config, name=name)
+    if not path.is_dir():
+        raise DataNotFoundError(
+            f"There is nothing at {path}. --data takes a folder of class folders, a CSV or "
+            f"Parquet table, or one of {', '.join(f'{kind}:...' for kind in KINDS)}."
+        )
+    for table in TABLE_NAMES:
+        if (path / table).is_file():
+            return read_table(path / table, config, name=name)
+    if is_vlm4bio(path):
+        raise UsageError(f"{path} is laid out like VLM4Bio: read it with --data vlm4bio:{path}.")
+    _refuse_columns(config, path)
+    return read_folder(path, config, name=name)
+
+
+def _refuse_columns(config: DataConfig, path: Path) -> None:
+    if len(config.data) == 1 and (config.column or config.unit):
+        raise UsageError(
+            f"{path} is a folder of class folders and has no columns: leave out --column and "
+            "--unit, or give a table."
+        )
+
+
+def _join(parts: Sequence[Dataset]) -> Dataset:
+    """One table of several sets, sorted by id; columns that a set lacks are ""."""
+    names = Counter(card.name for part in parts for card in part.cards)
+    if twice := sorted(name for name, n in names.items() if n > 1):
+        raise UsageError(
+            f"Several sets are called {twice[0]!r}. Give one of them another name: --data "
+            "NAME=FOLDER."
+        )
+    table = pa.concat_tables([part.table for part in parts], promote_options="default")
+    filled = [column.fill_null("") for column in table.columns]
+    table = pa.table(filled, schema=table.schema).combine_chunks().sort_by("id")
+    notes: dict[str, Any] = {}
+    for part in parts:
+        for key, note in part.notes.items():
+            if key != "leftOut":
+                notes[key] = notes.get(key, {}) | note if isinstance(note, dict) else note
+    notes["leftOut"] = merge_left_out([p.notes["leftOut"] for p in parts if "leftOut" in p.notes])
+    roots = {name: root for part in parts for name, root in part.roots.items()}
+    cards = tuple(card for part in parts for card in part.cards)
+    return Dataset(table, roots, cards, notes)
+
+
+def _noting(dataset: Dataset, **notes: Any) -> Dataset:
+    return replace(dataset, notes={**dataset.notes, **notes})
+
+
+def _replacing(dataset: Dataset, column: str, values: Sequence[str]) -> Dataset:
+    index = dataset.table.schema.get_field_index(column)
+    field = dataset.table.schema.field(index)
+    table = dataset.table.set_column(index, field, pa.array(values, pa.string()))
+    return replace(dataset, table=table)
+
+
+def _limit(dataset: Dataset, config: DataConfig) -> Dataset:
+    """At most `config.limit` pictures a species: those whose ids hash lowest under the seed."""
+    if not config.limit:
+        return _noting(dataset, limit=0)
+    key = named_seed(config.seed, "limit").to_bytes(8, "big")
+    rows = defaultdict(list)
+    for row, (id_, species) in enumerate(zip(dataset.ids, dataset.column("species"), strict=True)):
+        rows[species].append((keyed_hash(id_, key), row))
+    kept = sorted(row for found in rows.values() for _, row in sorted(found)[: config.limit])
+    limited = dataset.select(np.array(kept, dtype=np.int64))
+    return _noting(limited, limit=len(dataset) - len(limited))
+
+
+def _digest(
+    dataset: Dataset, config: DataConfig, memory: Path, progress: Progress, workers: int
+) -> Dataset:
+    """Fill `imageDigest`, and leave out the pictures that are not there."""
+    names, images, known = (dataset.column(c) for c in ("datasetName", "image", "imageDigest"))
+    digests = np.full(len(dataset), "", dtype=object)
+    reasons: dict[int, str] = {}
+    for name, root in dataset.roots.items():
+        rows = np.flatnonzero(names == name)
+        found = digest_pictures(
+            root,
+            images[rows].tolist(),
+            known[rows].tolist(),
+            memory=memory,
+            progress=progress,
+            workers=workers,
+        )
+        digests[rows] = [one.digest for one in found]
+        reasons |= {
+            row: one.reason for row, one in zip(rows.tolist(), found, strict=True) if one.reason
+        }
+    if reasons and (config.on_error == "stop" or len(reasons) == len(dataset)):
+        row = min(reasons)
+        raise DataNotFoundError(
+            f"{len(reasons)} of {len(dataset)} pictures cannot be read, for example "
+            f"{dataset.roots[names[row]] / images[row]} ({reasons[row]}). Paths are relative to "
+            "the folder of the table: check the column of the paths (--column image=NAME), or "
+            "leave out what is missing with --on-error skip."
+        )
+    left_out = left_out_notes([(dataset.ids[row], reason) for row, reason in reasons.items()])
+    kept = np.array([row for row in range(len(dataset)) if row not in reasons], dtype=np.int64)
+    dataset = _noting(dataset, leftOut=merge_left_out([dataset.notes["leftOut"], left_out]))
+    return _replacing(dataset, "imageDigest", digests.tolist()).select(kept)
+
+
+def _split(dataset: Dataset, config: DataConfig) -> Dataset:
+    """Take out leaks, join the units of copies, and give every row a split."""
+    if config.split == "made":
+        dataset = _replacing(dataset, "split", [""] * len(dataset))
+    gone = leaks(dataset)
+    duplicates = duplicates_notes(dataset, gone)
+    dataset = dataset.select(np.setdiff1d(np.arange(len(dataset)), gone))
+    before = len(set(dataset.column("unit")))
+    dataset = _replacing(dataset, "unit", joined_units(dataset))
+    joined = before - len(set(dataset.column("unit")))
+    given = dataset.column("split")
+    names, units, species = (dataset.column(c) for c in ("datasetName", "unit", "species"))
+    split = given.copy()
+    origins = {}
+    for name in sorted(dataset.roots):
+        rows = np.flatnonzero(names == name)
+        split[rows] = complete_split(
+            units[rows].tolist(),
+            species[rows].tolist(),
+            _known_splits(units, split, rows),
+            config.split_fractions,
+            config.seed,
+        )
+        kept = (split[rows] == given[rows]).all()
+        origins[name] = "given" if kept else "completed" if given[rows].any() else "made"
+    dataset = _replacing(dataset, "split", split.tolist())
+    cut = units_cut(dataset)
+    pairs = set(zip(dataset.column("taxonGroup"), dataset.column("species"), strict=True))
+    return _noting(
+        dataset,
+        duplicates=duplicates,
+        unitsJoined=joined,
+        unitsCut={"units": len(cut), "examples": cut[:_LISTED]},
+        splits={
+            name: {"origin": origin}
+            | {part: int(((names == name) & (split == part)).sum()) for part in SPLITS}
+            for name, origin in origins.items()
+        },
+        singletons=singletons(dataset),
+        species=dict(sorted(Counter(group for group, _ in pairs).items())),
+    )
+
+
+def _known_splits(units: np.ndarray, split: np.ndarray, rows: np.ndarray) -> list[str]:
+    """The splits of `rows`; those that have none take it from their unit in an earlier set."""
+    elsewhere = {unit: name for unit, name in zip(units, split, strict=True) if name}
+    return [split[row] or elsewhere.get(units[row], "") for row in rows.tolist()]

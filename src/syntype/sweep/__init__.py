@@ -1,0 +1,24 @@
+"""The main job: stages over one dataset, their plan, their order, and the report at the end.
+
+workshop   the stages, each skipped when its result is there already
+make       what goes into clusters and into a training
+sweep      every k, seed, control and baseline, and the report
+plan       what a sweep would do and cost, before it does
+cost       operations, bytes, time
+memory     what each encoder was when it was last loaded
+tables     what verbs print
+"""
+
+from syntype.sweep.plan import Plan, plan_sweep
+from syntype.sweep.sweep import rewrite_report, run_sweep
+from syntype.sweep.workshop import Clustering, Model, Workshop
+
+__all__ = [
+    "Clustering",
+    "Model",
+    "Plan",
+    "Workshop",
+    "plan_sweep",
+    "rewrite_report",
+    "run_sweep",
+]

@@ -1,0 +1,287 @@
+"""The main job: every k, every seed, every control and baseline over the same pictures, one report.
+
+What is chosen (the k whose clusters the random control shuffles) is chosen on the validation
+split. A k that fails is reported and the others go on; encoders are all loaded first, so a wrong
+name or missing weights stop the job before it costs anything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from syntype import files
+from syntype.clustering import Clusters
+from syntype.configs import ClusterConfig, SweepConfig, Workplace, rebuild
+from syntype.data.dataset import Dataset
+from syntype.errors import DataNotFoundError, IncompleteError, SyntypeError, UsageError
+from syntype.evaluation.scores import Scores
+from syntype.progress import SILENT, Progress
+from syntype.provenance import plain
+from syntype.report.compare import ClusterQuality, Context, Evaluated, compare
+from syntype.report.data import Role, Stage
+from syntype.report.describe import describe_dataset
+from syntype.report.page import write_report
+from syntype.runs import Run
+from syntype.sweep.workshop import Clustering, Model, Workshop
+
+_OUTCOME = "outcome.json"
+_REPORT = "report"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scored model, by the keys of its runs."""
+
+    name: str
+    role: Role
+    k: int | None
+    seed: int
+    validation: str
+    test: str
+
+
+@dataclass
+class Outcome:
+    """What a sweep made, by the keys of the runs that hold it: enough to write the report.
+
+    Attributes:
+        models: The scored models.
+        clusterings: (k, seed, key of the run).
+        failures: (what failed, message).
+    """
+
+    models: list[Entry] = field(default_factory=list)
+    clusterings: list[tuple[int, int, str]] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Sweep:
+    """One sweep under way."""
+
+    config: SweepConfig
+    workshop: Workshop
+    outcome: Outcome = field(default_factory=Outcome)
+    clusters: dict[tuple[int, int], Clustering] = field(default_factory=dict)
+
+    def walk(self) -> Outcome:
+        """All stages but the report."""
+        config, workshop = self.config, self.workshop
+        for spec, _ in config.references:
+            workshop.encoder(spec)
+        for spec, role in config.references:
+            self.score(workshop.model(spec, role))
+        base = workshop.model(config.base, "base")
+        for k in sorted(config.k):
+            for seed in config.seeds:
+                what = f"k = {k:,}, seed {seed}"
+                self.attempt(what, lambda k=k, seed=seed: self.one(base, k, seed))
+        self.controls(base)
+        return self.outcome
+
+    def attempt(self, what: str, work: Callable[[], None]) -> None:
+        """Do `work`; a failure is noted, and the sweep goes on."""
+        try:
+            work()
+        except SyntypeError as error:
+            self.outcome.failures.append((what, str(error)))
+            self.workshop.progress.say(f"{what} failed: {error}")
+
+    def one(self, base: Model, k: int, seed: int) -> None:
+        """Cluster at k, train against the clusters, score."""
+        clustering = self.workshop.clusters(
+            base, ClusterConfig.of(replace(self.config.cluster, seed=seed), k)
+        )
+        self.clusters[k, seed] = clustering
+        self.outcome.clusterings.append((k, seed, clustering.key))
+        self.train(base, "clusters", clustering, seed, k)
+
+    def train(
+        self, base: Model, role: Any, clustering: Clustering | None, seed: int, k: int | None
+    ) -> None:
+        """Train against one objective and score."""
+        config = replace(self.config.train, seed=seed)
+        model = self.workshop.trained(base, role, clustering, config)
+        self.score(replace(model, k=model.k if k is None else k))
+
+    def controls(self, base: Model) -> None:
+        """Species labels, and the chosen k's cluster labels dealt at random."""
+        wanted = self.config.objective
+        chosen = self.chosen_k()
+        for seed in self.config.seeds:
+            if "species" in wanted:
+                self.attempt(
+                    f"species labels, seed {seed}",
+                    lambda seed=seed: self.train(base, "species", None, seed, None),
+                )
+            clustering = self.clusters.get((chosen, seed)) if chosen else None
+            if "random" in wanted and clustering is not None:
+                self.attempt(
+                    f"random labels, seed {seed}",
+                    lambda seed=seed, one=clustering: self.train(base, "random", one, seed, chosen),
+                )
+
+    def chosen_k(self) -> int | None:
+        """The k that the validation split chooses for the whole set."""
+        trained = [entry for entry in self.outcome.models if entry.role == "clusters"]
+        if not trained:
+            return None
+        few = replace(self.config.evaluate, resamples=100)
+        found = compare(
+            [load_entry(entry, self.workshop.place.workspace) for entry in trained],
+            [],
+            Context(title="", n_species=0),
+            few,
+        )
+        return found.best.k if found.best else None
+
+    def score(self, model: Model) -> None:
+        """Score a model on the validation and the test split."""
+        evaluate = self.config.evaluate
+        keys = [self.workshop.score_run(model, split, evaluate) for split in ("val", "test")]
+        for split in ("val", "test"):
+            self.workshop.scores(model, split, evaluate)
+        self.outcome.models.append(
+            Entry(model.name, model.role, model.k, model.seed, keys[0].key, keys[1].key)
+        )
+
+
+def load_entry(entry: Entry, workspace: Path) -> Evaluated:
+    """A scored model with its scores, as the comparison wants it."""
+    validation, test = (
+        Scores.load(workspace / "evaluate" / key) for key in (entry.validation, entry.test)
+    )
+    return Evaluated(entry.name, entry.role, entry.k, entry.seed, validation, test)
+
+
+def run_sweep(config: SweepConfig, place: Workplace, progress: Progress = SILENT) -> Path:
+    """Do what of the sweep is not done yet, and write the report.
+
+    Returns:
+        The path of the report's page.
+
+    Raises:
+        IncompleteError: Some k or control failed; the report of the others is written.
+        SyntypeError: The data, the base or a baseline cannot be used.
+    """
+    workshop = Workshop.open(config.samples, config.embed, place, progress)
+    run = workshop.run("sweep", {"data": workshop.dataset.revision, "sweep": plain(config)})
+    with run.working():
+        if not run.finished:
+            outcome = _Sweep(config, workshop).walk()
+            files.write_json(run.path(_OUTCOME), plain(outcome))
+            page = _write(run, workshop.dataset, config, outcome, place.workspace)
+            if outcome.failures:
+                raise IncompleteError(_failures(outcome, page))
+            run.finish(models=len(outcome.models), report=f"{_REPORT}/index.html")
+    return run.path(_REPORT) / "index.html"
+
+
+def _failures(outcome: Outcome, page: Path) -> str:
+    listed = "; ".join(f"{what}: {message}" for what, message in outcome.failures)
+    return (
+        f"{len(outcome.failures)} parts of the sweep failed, the others are in the report {page}. "
+        f"{listed} Mend the cause and run the same command again: it does only what is missing."
+    )
+
+
+def _write(
+    run: Run, dataset: Dataset, config: SweepConfig, outcome: Outcome, workspace: Path
+) -> Path:
+    """Compare what was scored, and write the report."""
+    folder = workspace / "cluster"
+    clusterings = [(k, seed, Clusters.load(folder / key)) for k, seed, key in outcome.clusterings]
+    data = compare(
+        [load_entry(entry, workspace) for entry in outcome.models],
+        [ClusterQuality(k, seed, one.quality, one.ceiling) for k, seed, one in clusterings],
+        _context(dataset, config, outcome),
+        config.evaluate,
+    )
+    row_of = {name: row for row, name in enumerate(dataset.ids)}
+
+    def picture(name: str) -> bytes | None:
+        try:
+            return dataset.read(row_of[name])
+        except (KeyError, DataNotFoundError):
+            return None
+
+    return write_report(data, run.path(_REPORT), picture=picture, provenance=_provenance(run))
+
+
+def _provenance(run: Run) -> Mapping[str, Any]:
+    from syntype.provenance import environment
+
+    return {**environment(), "run": run.key}
+
+
+def _context(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> Context:
+    train = dataset.where(split="train")
+    modes = None
+    if "mode" in train.table.column_names:
+        modes = len(set(train.column("mode")) - {""}) or None
+    return Context(
+        title="How many clusters describe these species best?",
+        n_species=len(set(train.column("species")) - {""}),
+        dataset=describe_dataset(dataset),
+        n_modes=modes,
+        stages=_stages(dataset, config, outcome),
+        settings=plain(config),
+        failures=outcome.failures,
+    )
+
+
+def _stages(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> list[Stage]:
+    """The stages that ran, in words, for the flow chart."""
+    parts = dataset.counts("split")
+    n_models = len(outcome.models)
+    names = sorted({entry.name for entry in outcome.models if entry.role not in _TRAINED})
+    ks = sorted({k for k, _, _ in outcome.clusterings})
+    n_trained = sum(entry.role in _TRAINED for entry in outcome.models)
+    splits = ", ".join(f"{parts[name]:,} {name}" for name in ("train", "val", "test"))
+    how = "adapters on cached vectors" if config.train.mode == "adapt" else "image towers"
+    return [
+        Stage("data", f"{len(dataset):,} pictures: {splits}"),
+        Stage("embed", f"{len(names)} encoders: {', '.join(names)}"),
+        Stage("cluster", f"spherical k-means of train at k = {', '.join(map(str, ks)) or 'none'}"),
+        Stage("train", f"{n_trained} {how}, {len(config.seeds)} seeds"),
+        Stage("evaluate", f"{n_models} models on val and test, {config.evaluate.protocol}"),
+        Stage("compare", f"choice on val, {config.evaluate.resamples:,} resamples of units"),
+    ]
+
+
+_TRAINED = ("clusters", "species", "random")
+
+
+def rewrite_report(folder: Path) -> Path:
+    """Write the report of a sweep again from its saved scores.
+
+    Args:
+        folder: The sweep's folder.
+
+    Raises:
+        UsageError: The folder is not that of a sweep, or the sweep has scored nothing yet.
+    """
+    path = folder / _OUTCOME
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} holds no scored sweep ({_OUTCOME} is missing). Name the folder that the "
+            "sweep printed, runs/sweep/..., or run the sweep again to finish it."
+        )
+    content = files.as_mapping(files.read_json(path), path)
+    outcome = Outcome(
+        [Entry(**entry) for entry in content["models"]],
+        [(k, seed, key) for k, seed, key in content["clusterings"]],
+        [(what, message) for what, message in content["failures"]],
+    )
+    stored = files.as_mapping(files.read_json(folder / "config.json"), folder / "config.json")
+    config: SweepConfig = rebuild(SweepConfig, stored["sweep"])
+    place = Workplace(workspace=folder.parent.parent)
+    workshop = Workshop.open(config.samples, config.embed, place)
+    run = Run("sweep", stored, folder)
+    if workshop.dataset.revision != stored["data"]:
+        raise UsageError(
+            "The data have changed since this sweep, so its scores no longer describe them. Run "
+            "the sweep again."
+        )
+    return _write(run, workshop.dataset, config, outcome, place.workspace)

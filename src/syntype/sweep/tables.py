@@ -1,0 +1,161 @@
+"""What verbs print: tables of a dataset, of clusterings, of scores. Text in, text out, no style.
+
+A table here is (title, header, rows), which `syntype.terminal.show_table` draws.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from syntype.configs import EvaluateConfig
+from syntype.data.dataset import RANKS, Dataset
+from syntype.evaluation.scores import Scores, stack
+from syntype.evaluation.statistics import resample
+from syntype.sweep.workshop import Clustering, Model
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+
+_MOST_ROWS = 12  # of what was left out, and of labels that changed
+_QUALITY = ("ami", "ari", "homogeneity", "completeness", "purity")
+
+
+def data_tables(dataset: Dataset) -> list[Table]:
+    """What is in a dataset, and what was done to it on the way in."""
+    notes = dataset.notes
+    tables = [_groups(dataset), _ranks(dataset), _cleaning(notes), _columns(notes), _checks(notes)]
+    left_out = notes.get("leftOut", {}).get("rows", [])
+    if left_out:
+        rows = [(one["id"], one["reason"]) for one in left_out[:_MOST_ROWS]]
+        total = notes["leftOut"]["total"]
+        tables.append((f"Left out: {total} (the first {len(rows)})", ("sample", "reason"), rows))
+    return [table for table in tables if table[2]]
+
+
+def _groups(dataset: Dataset) -> Table:
+    split, species, unit = (dataset.column(name) for name in ("split", "species", "unit"))
+    group = dataset.column("taxonGroup")
+    singletons = dataset.notes.get("singletons", {})
+    rows = []
+    for name in sorted(set(group)):
+        mask = group == name
+        parts = [str(int((mask & (split == part)).sum())) for part in ("train", "val", "test")]
+        counts = np.unique(species[mask], return_counts=True)[1]
+        rows.append(
+            (
+                name,
+                f"{mask.sum():,}",
+                f"{len(counts):,}",
+                f"{len(set(unit[mask])):,}",
+                f"{singletons.get(name, 0):,}",
+                f"{counts.min()} / {int(np.median(counts))} / {counts.max()}",
+                *parts,
+            )
+        )
+    header = (
+        "group",
+        "pictures",
+        "species",
+        "units",
+        "species of one unit",
+        "pictures a species (least / median / most)",
+        "train",
+        "val",
+        "test",
+    )
+    return f"{len(dataset):,} pictures, revision {dataset.revision}", header, rows
+
+
+def _ranks(dataset: Dataset) -> Table:
+    rows = []
+    for rank in RANKS:
+        names = dataset.column(rank)
+        known = names != ""
+        if known.any():
+            rows.append((rank, f"{len(set(names[known])):,}", f"{100 * known.mean():.0f} %"))
+    return "Taxa", ("rank", "names", "of pictures that have one"), rows
+
+
+def _cleaning(notes: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, record in notes.get("cleaning", {}).items():
+        rows += [(name, rule, f"{count:,}") for rule, count in record.get("steps", [])]
+        changed = record.get("changed", {})
+        for label, clean in list(changed.items())[:_MOST_ROWS]:
+            rows.append((name, f"{label!r} read as {clean!r}", ""))
+        if len(changed) > _MOST_ROWS:
+            rows.append((name, f"... and {len(changed) - _MOST_ROWS} more", ""))
+    return "Cleaning of labels", ("set", "after the rule", "distinct labels"), rows
+
+
+def _columns(notes: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, mapping in notes.get("columns", {}).items():
+        guessed = set(notes.get("guessed", {}).get(name, ()))
+        for term, column in mapping.items():
+            rows.append((name, term, column, "guessed" if term in guessed else "given"))
+    return "Columns", ("set", "term", "column", "how"), rows
+
+
+def _checks(notes: Mapping[str, Any]) -> Table:
+    duplicates = notes.get("duplicates", {})
+    rows = [
+        ("copies of another picture", str(duplicates.get("copies", 0))),
+        ("copies across splits (leaks)", str(duplicates.get("nLeaks", 0))),
+        ("pictures under two labels", str(len(duplicates.get("labelsDiffer", ())))),
+        ("units cut by the given split", str(notes.get("unitsCut", {}).get("units", 0))),
+        ("rows beyond --limit", str(notes.get("limit", 0))),
+        ("rows left out", str(notes.get("leftOut", {}).get("total", 0))),
+    ]
+    return "Checks", ("what", "number"), rows
+
+
+def cluster_table(made: Sequence[Clustering]) -> Table:
+    """Quality of clusterings beside the ceiling of perfect clusters of the same k."""
+    rows = []
+    for one in made:
+        quality, ceiling = one.clusters.quality, one.clusters.ceiling
+        cells = [f"{quality[name]:.3f} / {ceiling[name]:.3f}" for name in _QUALITY]
+        rows.append((f"{one.clusters.k:,}", f"{one.clusters.objective:.4f}", *cells))
+    header = ("k", "mean cosine", *(f"{name} / ceiling" for name in _QUALITY))
+    return "Clusters of the training pictures", header, rows
+
+
+def score_table(models: Sequence[Model], scores: Sequence[Scores], config: EvaluateConfig) -> Table:
+    """Each model's Recall@1 at each rank, class-balanced and per picture, with its interval."""
+    depth = config.recall_at[0]
+    rows = []
+    for position, model in enumerate(models):
+        cells = []
+        for rank in config.ranks:
+            metric = f"{rank}Hit@{depth}"
+            for classes in (scores[0].classes(metric), None):
+                cells.append(_cell(scores, metric, classes, config, position))
+        rows.append((model.name, *cells))
+    header = ["encoder"]
+    for rank in config.ranks:
+        header += [f"{rank} R@{depth}, class-balanced", f"{rank} R@{depth}, per picture"]
+    return "Retrieval, % with intervals", header, rows
+
+
+def _cell(
+    scores: Sequence[Scores],
+    metric: str,
+    classes: Sequence[str] | None,
+    config: EvaluateConfig,
+    position: int,
+) -> str:
+    values = stack(scores, metric)
+    if not np.isfinite(values).any():
+        return "nothing to find"
+    found = resample(
+        values,
+        scores[0].column("unit"),
+        classes=classes,
+        resamples=config.resamples,
+        confidence=config.confidence,
+        seed=config.seed,
+    ).interval(position)
+    if found.lower is None or found.upper is None:
+        return f"{100 * found.estimate:.1f}"
+    return f"{100 * found.estimate:.1f} ({100 * found.lower:.1f} to {100 * found.upper:.1f})"

@@ -1,0 +1,268 @@
+"""The stages of the main job over one dataset; each is skipped when its result is there already.
+
+Data enter once, as a `Dataset`; results leave as folders below the workspace, each named by the
+hash of what determines it. So asking twice costs nothing, two sweeps share what they have in
+common, and a killed job goes on where it stopped. The workshop owns the order of rows: every model
+is scored on the same pictures, those that could be read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from syntype.clustering.clusters import Clusters
+from syntype.configs import (
+    ClusterConfig,
+    DataConfig,
+    EmbedConfig,
+    EvaluateConfig,
+    Objective,
+    OnError,
+    TrainConfig,
+    Workplace,
+)
+from syntype.data.dataset import Dataset
+from syntype.data.load import load_dataset
+from syntype.embeddings.embed import derive, derived_key, embed, key_of
+from syntype.embeddings.store import Embeddings, StoreKey
+from syntype.encoders.encoder import Encoder
+from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
+from syntype.errors import DataError
+from syntype.evaluation.scores import Scores
+from syntype.evaluation.similarity import retrieve
+from syntype.progress import SILENT, Progress
+from syntype.provenance import plain
+from syntype.report.data import Role
+from syntype.runs import Run
+from syntype.sweep.make import cluster_split, train_split
+from syntype.sweep.memory import remember
+from syntype.version import __version__
+
+TRAINED_NAMES: Mapping[Objective, str] = {
+    "clusters": "clusters",
+    "species": "species labels",
+    "random": "random labels",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder with its vectors of the whole dataset, as it appears in a comparison.
+
+    Attributes:
+        name: What a reader sees.
+        role: What it is compared as.
+        spec: The spec string that loads it.
+        vectors: Unit vectors of every picture that could be read.
+        k: Number of classes it was trained on, if it was.
+        seed: Seed of its training.
+    """
+
+    name: str
+    role: Role
+    spec: str
+    vectors: Embeddings
+    k: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Clusters of the training pictures, and the key of the run that made them."""
+
+    clusters: Clusters
+    key: str
+
+
+@dataclass
+class Workshop:
+    """One dataset on one machine, with everything that has been made from it.
+
+    Attributes:
+        dataset: The samples.
+        embed: How pictures become vectors.
+        place: Where to work.
+        on_error: What to do with a picture that cannot be read.
+        progress: Where to say how far the work is.
+    """
+
+    dataset: Dataset
+    embed: EmbedConfig
+    place: Workplace
+    on_error: OnError = "skip"
+    progress: Progress = SILENT
+    _encoders: dict[str, Encoder] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls, samples: DataConfig, embed: EmbedConfig, place: Workplace, progress: Progress = SILENT
+    ) -> "Workshop":
+        """Read the dataset and set up; nothing is computed yet.
+
+        Raises:
+            DataError: The dataset is not as it must be.
+        """
+        dataset = load_dataset(
+            samples, workspace=place.workspace, progress=progress, workers=place.workers
+        )
+        return cls(dataset, embed, place, samples.on_error, progress)
+
+    def run(self, verb: str, config: Mapping[str, Any]) -> Run:
+        """The run of a stage; results of another version of syntype are not taken for its own."""
+        return Run.at(self.place.workspace, verb, {"version": __version__, **config})
+
+    def encoder(self, spec: str) -> Encoder:
+        """The encoder that `spec` names, loaded once; its identity is remembered for plans."""
+        if spec not in self._encoders:
+            from syntype.encoders.load import load_encoder
+
+            self.progress.say(f"loading {spec}")
+            self._encoders[spec] = load_encoder(spec, self.place.device)
+            remember(self.place.workspace, spec, self._encoders[spec].identity)
+        return self._encoders[spec]
+
+    def vectors(self, encoder: Encoder) -> Embeddings:
+        """The encoder's vectors of all pictures."""
+        key = key_of(self.dataset, encoder.identity, self.embed.dtype)
+        with self.store(key).working() as run:
+            self.progress.say(f"vectors of {encoder.name}: {run.folder}")
+            return embed(
+                self.dataset,
+                encoder,
+                self.embed,
+                run.folder,
+                on_error=self.on_error,
+                workers=self.place.workers,
+                progress=self.progress,
+            )
+
+    def store(self, key: StoreKey) -> Run:
+        """The folder of a set of vectors, as a run so that one process writes it."""
+        return Run("embed", plain(key), self.place.workspace / "embed" / key.name)
+
+    def model(self, spec: str, role: Role) -> Model:
+        """An encoder as it is, with its vectors."""
+        encoder = self.encoder(spec)
+        return Model(spec, role, spec, self.vectors(encoder))
+
+    def part(self, model: Model, split: str) -> tuple[np.ndarray, Dataset]:
+        """The vectors and samples of one split, rows aligned; unreadable pictures are left out.
+
+        Raises:
+            DataError: The split is empty.
+        """
+        samples = self.dataset.where(split=split)
+        readable = set(model.vectors.ids)
+        samples = samples.select(np.asarray([one in readable for one in samples.ids], dtype=bool))
+        if len(samples) == 0:
+            raise DataError(
+                f"The {split} split has no readable picture. Make a split with --split made, or "
+                "change its shares with --split-fractions."
+            )
+        return model.vectors.take(model.vectors.rows_of(samples.ids)), samples
+
+    def clusters(self, model: Model, config: ClusterConfig) -> Clustering:
+        """Clusters of the training pictures in the model's space."""
+        run = self.cluster_run(model.vectors.key.name, config)
+        with run.working():
+            if not run.finished:
+                cluster_split(self, model, config, run)
+        return Clustering(Clusters.load(run.folder), run.key)
+
+    def cluster_run(self, vectors_key: str, config: ClusterConfig) -> Run:
+        """Where the clusters of these vectors lie, or will."""
+        return self.run(
+            "cluster",
+            {"vectors": vectors_key, "data": self.dataset.revision, "cluster": plain(config)},
+        )
+
+    def trained(
+        self,
+        base: Model,
+        objective: Objective,
+        clustering: Clustering | None,
+        config: TrainConfig,
+    ) -> Model:
+        """The encoder that training `base` against the objective gives, with its vectors.
+
+        Args:
+            base: Where the training starts.
+            objective: Clusters, species labels, or the clusters' labels dealt at random.
+            clustering: The clusters; not needed for species.
+            config: How to train.
+
+        Raises:
+            TrainingError: It diverged, or there is nothing to learn from.
+        """
+        targets = None if objective == "species" or clustering is None else clustering.key
+        run = self.train_run(base.vectors.key.name, objective, targets, config)
+        with run.working():
+            if not run.finished:
+                train_split(self, base, objective, clustering, config, run)
+        folder = run.path("encoder")
+        if config.mode == "adapt":
+            vectors = self.adapted(base, folder)
+        else:
+            vectors = self.vectors(load_checkpoint(folder, self.place.device))
+        name, k = TRAINED_NAMES[objective], int(run.record["n_classes"])
+        return Model(name, objective, f"checkpoint:{folder}", vectors, k, config.seed)
+
+    def adapted(self, base: Model, folder: Path) -> Embeddings:
+        """Vectors of the adapter in `folder`, derived from its base's without any picture."""
+        identity = checkpoint_identity(folder)
+        with self.store(derived_key(base.vectors, identity, self.embed.dtype)).working() as run:
+            return derive(
+                base.vectors,
+                load_adapter(folder).transform,
+                identity,
+                run.folder,
+                dtype=self.embed.dtype,
+                progress=self.progress,
+            )
+
+    def train_run(
+        self, base_key: str, objective: Objective, clusters_key: str | None, config: TrainConfig
+    ) -> Run:
+        """Where the training of these vectors' encoder against these clusters lies, or will."""
+        return self.run(
+            "train",
+            {
+                "base": base_key,
+                "data": self.dataset.revision,
+                "objective": objective,
+                "clusters": clusters_key,
+                "train": plain(config),
+            },
+        )
+
+    def score_run(self, model: Model, split: str, config: EvaluateConfig) -> Run:
+        """Where the model's scores on a split lie, or will; resamples are drawn later."""
+        how = {"protocol": config.protocol, "ranks": config.ranks, "recall_at": config.recall_at}
+        return self.run(
+            "evaluate",
+            {
+                "vectors": model.vectors.key.name,
+                "data": self.dataset.revision,
+                "split": split,
+                "evaluate": how,
+            },
+        )
+
+    def scores(self, model: Model, split: str, config: EvaluateConfig) -> Scores:
+        """Retrieval scores of the model on one split."""
+        run = self.score_run(model, split, config)
+        with run.working():
+            if not run.finished:
+                vectors, samples = self.part(model, split)
+                gallery = None
+                if config.protocol == "gallery":
+                    kept, others = self.part(model, "train")
+                    gallery = (kept, others.table)
+                counts = self.dataset.where(split="train").counts("species")
+                found = retrieve(vectors, samples.table, config, gallery=gallery, n_train=counts)
+                found.save(run.folder)
+                run.finish(n=len(found))
+        return Scores.load(run.folder)

@@ -1,0 +1,146 @@
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syntype.data.dataset import SCHEMA, Dataset
+from syntype.data.records import SPLITS
+from syntype.data.splits import complete_split, make_split, singletons, units_cut
+
+FRACTIONS = (0.6, 0.2, 0.2)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 30)).map(
+        lambda pair: (f"species {pair[0]}", f"unit {pair[0]}-{pair[1]}")
+    ),
+    max_size=80,
+)
+
+
+def split(rows: list[tuple[str, str]], fractions=FRACTIONS, seed: int = 0) -> list[str]:
+    labels, units = [label for label, _ in rows], [unit for _, unit in rows]
+    return make_split(units, labels, fractions, seed).tolist()
+
+
+@given(ROWS, st.randoms(use_true_random=False), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_units_stay_whole_and_the_order_of_rows_does_not_matter(rows, random, seed) -> None:
+    found = split(rows, seed=seed)
+    assert set(found) <= set(SPLITS)
+    of_unit = dict(zip([unit for _, unit in rows], found, strict=True))
+    assert [of_unit[unit] for _, unit in rows] == found
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert split(shuffled, seed=seed) == [of_unit[unit] for _, unit in shuffled]
+
+
+@given(ROWS)
+@settings(max_examples=60, deadline=None)
+def test_every_species_is_where_its_number_of_units_lets_it_be(rows) -> None:
+    found = split(rows)
+    units = Counter(label for label, _ in set(rows))
+    if not units or max(units.values()) == 1:
+        return
+    for species, n in units.items():
+        there = {s for s, (label, _) in zip(found, rows, strict=True) if label == species}
+        expected = {1: {"train"}, 2: {"train", "test"}}.get(n, set(SPLITS))
+        assert there == expected
+
+
+@given(st.integers(5, 60), st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_shares_are_near_within_each_species(n: int, seed: int) -> None:
+    found = Counter(split([("a", f"u{i}") for i in range(n)] + [("b", "1"), ("b", "2")], seed=seed))
+    for name, share in zip(SPLITS, FRACTIONS, strict=True):
+        assert abs(found[name] - share * n) <= 2
+
+
+def test_large_units_do_not_spoil_the_shares() -> None:
+    rows = [("a", f"u{i}") for i in range(40) for _ in range(1 + 10 * (i % 5))]
+    found = Counter(split(rows))
+    for name, share in zip(SPLITS, FRACTIONS, strict=True):
+        assert abs(found[name] / len(rows) - share) < 0.05
+
+
+def test_species_do_not_depend_on_each_other() -> None:
+    rows = [("a", f"u{i}") for i in range(20)]
+    assert split(rows) == split(rows + [("b", f"v{i}") for i in range(9)])[:20]
+
+
+def test_the_seed_matters() -> None:
+    rows = [("a", f"u{i}") for i in range(20)]
+    assert split(rows, seed=1) != split(rows, seed=2)
+
+
+def test_singletons_go_to_train_unless_there_is_nothing_else() -> None:
+    assert split([("a", "1"), ("b", "2"), ("b", "3")])[0] == "train"
+    found = Counter(split([(f"s{i}", f"u{i}") for i in range(100)]))
+    assert found == {"train": 60, "val": 20, "test": 20}
+
+
+def test_a_share_of_zero_gets_nothing() -> None:
+    rows = [("a", f"u{i}") for i in range(10)] + [("b", "x")]
+    assert set(split(rows, (0.0, 0.0, 1.0))) == {"test"}
+    assert set(split(rows, (0.5, 0.0, 0.5))) == {"train", "test"}
+
+
+def test_a_unit_with_several_species_counts_for_the_most_frequent() -> None:
+    rows = [("a", "u"), ("a", "u"), ("b", "u"), ("b", "v"), ("b", "w"), ("b", "x"), ("a", "y")]
+    found = split(rows)
+    assert len(set(found[:3])) == 1
+    assert set(found[3:6]) == set(SPLITS)
+
+
+def complete(given: list[str], units: list[str] | None = None) -> list[str]:
+    names = units or [f"u{i}" for i in range(len(given))]
+    return complete_split(names, ["a"] * len(given), given, FRACTIONS, 0).tolist()
+
+
+def test_a_given_split_stays() -> None:
+    words = ["train", "val", "test", "train"]
+    assert complete(words) == words
+    assert complete(["test"] * 3) == ["test"] * 3
+
+
+def test_val_comes_out_of_train_and_test_stays() -> None:
+    found = complete(["train"] * 80 + ["test"] * 20)
+    assert found[80:] == ["test"] * 20
+    assert Counter(found[:80]) == {"train": 60, "val": 20}
+
+
+def test_rows_without_a_split_follow_their_unit_or_are_split() -> None:
+    found = complete(
+        ["train", "val", "test", "", ""] + [""] * 50,
+        ["a", "b", "c", "c", "b"] + [f"u{i}" for i in range(50)],
+    )
+    assert found[3:5] == ["test", "val"]
+    assert set(found[5:]) == set(SPLITS)
+
+
+def test_nothing_given_is_a_split_made() -> None:
+    rows = [("a", f"u{i}") for i in range(20)]
+    assert complete([""] * 20) == split(rows)
+
+
+def dataset(**columns: list[str]) -> Dataset:
+    n = len(next(iter(columns.values())))
+    empty = {name: [""] * n for name in SCHEMA.names}
+    return Dataset(pa.table({**empty, **columns}, schema=SCHEMA), {})
+
+
+def test_units_cut_and_singletons_are_counted() -> None:
+    one = dataset(
+        unit=["a", "a", "b", "c"],
+        split=["train", "test", "test", "test"],
+        species=["x", "x", "x", "y"],
+        taxonGroup=["Fish"] * 4,
+    )
+    assert units_cut(one) == ["a"]
+    assert singletons(one) == {"Fish": 1}
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_tiny_sets(n: int) -> None:
+    assert isinstance(make_split(["u"] * n, ["a"] * n, FRACTIONS, 0), np.ndarray)

@@ -1,0 +1,63 @@
+"""Order of samples, learning rates, groups of the optimiser."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from syntype.configs import TrainConfig
+from syntype.training.schedule import (
+    batches_per_epoch,
+    epoch_batches,
+    lr_factor,
+    optimiser,
+    set_lr,
+)
+
+
+@given(st.integers(2, 500), st.integers(2, 300), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_an_epoch_is_every_sample_once_in_even_batches(n, batch_size, epoch):
+    batches = epoch_batches(n, batch_size, 0, epoch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(n))
+    sizes = [len(batch) for batch in batches]
+    assert min(sizes) >= 2
+    assert max(sizes) <= max(batch_size, 3)
+    assert max(sizes) - min(sizes) <= 1
+    assert len(batches) == batches_per_epoch(n, batch_size)
+
+
+def test_order_is_named_by_seed_and_epoch():
+    first = epoch_batches(50, 8, 0, 0)
+    assert all(map(np.array_equal, first, epoch_batches(50, 8, 0, 0)))
+    assert not np.array_equal(first[0], epoch_batches(50, 8, 0, 1)[0])
+    assert not np.array_equal(first[0], epoch_batches(50, 8, 1, 0)[0])
+
+
+def test_rate_rises_to_its_peak_and_falls_as_a_cosine():
+    rates = [lr_factor(step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == rates[10] == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert 0 < rates[99] < 0.001
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@given(st.integers(1, 50), st.floats(0, 0.999))
+@settings(max_examples=50, deadline=None)
+def test_every_step_moves(n_steps, warmup):
+    assert all(0 < lr_factor(step, n_steps, warmup) <= 1 for step in range(n_steps))
+
+
+def test_only_matrices_decay_and_centres_learn_faster():
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    module[0].bias.requires_grad_(False)
+    centres = nn.Parameter(torch.randn(5, 4))
+    config = TrainConfig(lr=0.002, centre_lr_factor=5.0, weight_decay=0.1)
+    groups = optimiser(module, centres, config).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0, 0]
+    assert [len(group["params"]) for group in groups] == [1, 2, 1]
+    set_lr(groups, 0.5)
+    assert [group["lr"] for group in groups] == [0.001, 0.001, 0.005]
