@@ -61,6 +61,14 @@ SCHEMA = pa.schema(
 _SPAN = re.compile(r"#(\d+)\+(\d+)$")
 
 
+def split_locator(locator: str) -> tuple[str, tuple[int, int] | None]:
+    """The path of a locator, and its (offset, length) in bytes where it has them."""
+    span = _SPAN.search(locator)
+    if span is None:
+        return locator, None
+    return locator[: span.start()], (int(span[1]), int(span[2]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """Where a set comes from and under which terms.
@@ -156,12 +164,11 @@ class Dataset:
         """
         locator = self.table.column("image")[row].as_py()
         root = self.roots[self.table.column("datasetName")[row].as_py()]
-        span = _SPAN.search(locator)
-        path = locator[: span.start()] if span else locator
+        path, span = split_locator(locator)
         try:
             if span is None:
                 return (root / path).read_bytes()
-            offset, length = int(span[1]), int(span[2])
+            offset, length = span
             with (root / path).open("rb") as handle:
                 handle.seek(offset)
                 return handle.read(length)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from syntype.data.dataset import split_locator
 from syntype.files import atomic_path
 from syntype.progress import SILENT, Progress
 from syntype.provenance import content_hash
@@ -92,7 +93,7 @@ def digest_pictures(
 
 
 def _digest(root: Path, image: str, known: str, recalled: Digested | None) -> Digested:
-    place, _, span = image.partition("#")
+    place, span = split_locator(image)
     found = (root / place).stat()
     if not found.st_size:
         return Digested(reason="the file is empty")
@@ -102,9 +103,9 @@ def _digest(root: Path, image: str, known: str, recalled: Digested | None) -> Di
     if recalled and (recalled.size, recalled.changed) == (size, changed):
         return recalled
     with (root / place).open("rb") as handle:
-        if not span:
+        if span is None:
             return Digested(hashlib.file_digest(handle, "sha256").hexdigest(), "", size, changed)
-        offset, length = (int(part) for part in span.split("+"))
+        offset, length = span
         handle.seek(offset)
         content = handle.read(length)
     if len(content) < length:

@@ -8,7 +8,6 @@ in Unicode's composed form, since file systems differ in the form that they retu
 The notes that it makes are described in `syntype.data.load`.
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from syntype.configs import DataConfig
-from syntype.data.dataset import RANKS, SCHEMA, Card, Dataset
+from syntype.data.dataset import SCHEMA, Card, Dataset
 from syntype.errors import DataError
 from syntype.taxonomy.cleaning import clean_labels, unicode, white_space
-from syntype.taxonomy.taxon import Taxon, genus_of
+from syntype.taxonomy.taxon import RANKS, Taxon, genus_of
 
 PICTURE_ENDINGS = frozenset(
     [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2"]
@@ -35,7 +34,6 @@ _SPLIT_WORDS = {
     **dict.fromkeys(["val", "valid", "validation", "validate", "dev", "development"], "val"),
     **dict.fromkeys(["test", "testing", "tst", "te"], "test"),
 }
-_SPAN = re.compile(r".+#\d+\+\d+")
 _LISTED = 1000
 
 Column = Sequence[str | None]
@@ -150,9 +148,7 @@ def _unusable(records: Records, taxa: Sequence[Taxon | None]) -> dict[int, str]:
     reasons |= records.unusable
     places: dict[str, list[int]] = {}
     for row, image in enumerate(records.image):
-        if "#" in image and not _SPAN.fullmatch(image):
-            reasons[row] = "a # in the file's name, which marks byte ranges: rename the file"
-        elif not image.isascii() and any("\ud800" <= sign <= "\udfff" for sign in image):
+        if not image.isascii() and any("\ud800" <= sign <= "\udfff" for sign in image):
             reasons[row] = "the file's name is no UTF-8: rename the file"
         if row not in reasons:
             places.setdefault(_id("", image), []).append(row)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from syntype.configs import DataConfig
 from syntype.data.columns import Column, map_columns
-from syntype.data.dataset import Card, Dataset
+from syntype.data.dataset import Card, Dataset, split_locator
 from syntype.data.folder import name_of_folder
 from syntype.data.records import Records, to_dataset
 from syntype.errors import DataError, DataNotFoundError
@@ -190,4 +190,4 @@ def _locators(path: Path, places: Column) -> tuple[Path, Sequence[str]]:
 
 
 def _file_of(locator: str) -> str:
-    return locator.partition("#")[0]
+    return split_locator(locator)[0]

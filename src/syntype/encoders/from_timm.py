@@ -167,7 +167,11 @@ def _folder_config(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
         if name in PretrainedCfg.__dataclass_fields__ and name not in elsewhere:
             config[name] = value
     config["num_classes"] = content.get("num_classes", config["num_classes"])
-    return content["architecture"], config, dict(content.get("model_args") or {})
+    # What `config` says better is left out of the arguments.
+    arguments = dict(content.get("model_args") or {})
+    for name in ("num_classes", "in_chans"):
+        arguments.pop(name, None)
+    return content["architecture"], config, arguments
 
 
 def _hub_folder(spec: Spec) -> Path:

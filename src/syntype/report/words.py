@@ -1,8 +1,8 @@
 """What the numbers say, in sentences: the answer, the hypothesis, the methods, the limits.
 
 A difference is called shown only if its interval excludes 0 and its p-value, corrected for its
-family of comparisons, lies below 1 minus the confidence. Everything else is "no difference can be shown",
-which is not the same as "no difference".
+family of comparisons, lies below 1 minus the confidence. Everything else is "no difference can be
+shown", which is not the same as "no difference".
 """
 
 from collections.abc import Mapping

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from syntype.configs import EvaluateConfig
-from syntype.data.dataset import RANKS, Dataset
+from syntype.data.dataset import Dataset
 from syntype.evaluation.scores import Scores, stack
 from syntype.evaluation.statistics import resample
 from syntype.sweep.workshop import Clustering, Model
+from syntype.taxonomy.taxon import RANKS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
@@ -129,8 +130,8 @@ def score_table(models: Sequence[Model], scores: Sequence[Scores], config: Evalu
         cells = []
         for rank in config.ranks:
             metric = f"{rank}Hit@{depth}"
-            for classes in (scores[0].classes(metric), None):
-                cells.append(_cell(scores, metric, classes, config, position))
+            averages = (scores[0].classes(metric), None)
+            cells += [_cell(scores, metric, classes, config, position) for classes in averages]
         rows.append((model.name, *cells))
     header = ["encoder"]
     for rank in config.ranks:

@@ -177,7 +177,7 @@ class _Training:
     def take_step(self, inputs: Tensor, rows: Int[np.ndarray, "_"]) -> None:
         """One step of the optimiser."""
         config, centres = self.config, self.centres.weight
-        pass  # dropout, stochastic depth
+        torch.manual_seed(named_seed(config.seed, "noise", self.step))  # dropout, stochastic depth
         set_lr(self.optimiser.param_groups, lr_factor(self.step, self.n_steps, config.warmup))
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):

@@ -1,5 +1,7 @@
 """The phylogeny is a tree of the right shape, its cuts nest, and traits are inherited along it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def test_the_tree_is_binary_ultrametric_and_has_its_tips(sizes, seed):
     for tip in tree.tips:
         path = tree.ancestors(int(tip))
         assert path[-1] == 0
-        way = sum(tree.age[above] - tree.age[below] for below, above in zip(path, path[1:]))
+        way = sum(tree.age[above] - tree.age[below] for below, above in pairwise(path))
         assert way == pytest.approx(ROOT_AGE)
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_digests_go_into_the_table(world):
 
 
 def test_lineages_nest(table):
-    for upper, lower in zip(RANKS, RANKS[1:]):
+    for upper, lower in pairwise(RANKS):
         above = defaultdict(set)
         for high, low in zip(table[upper], table[lower], strict=True):
             above[low].add(high)
@@ -134,7 +135,8 @@ def test_another_seed_is_another_world(world):
 
 
 def test_every_view_and_background_can_be_drawn(world, table):
-    kinds = zip(table["taxonGroup"], table["lifeStage"], table["view"], table["background"])
+    names = ("taxonGroup", "lifeStage", "view", "background")
+    kinds = zip(*(table[name] for name in names), strict=True)
     first = {}
     for row, kind in enumerate(kinds):
         first.setdefault(kind, row)
