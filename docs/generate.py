@@ -37,7 +37,8 @@ def page() -> str:
     """The page as it should be."""
     text = app.generate_docs(output_format="markdown").split("## Table of Contents")[1]
     lines = [line.rstrip() for line in text.splitlines()]
-    body = "\n".join(lines).split("**Commands**:", 1)[1]
+    text = "\n".join(lines).replace("(#syntype-install", "(#syntype---install")
+    body = text.split("**Commands**:", 1)[1]
     return HEAD + "**Commands**:" + body.rstrip() + "\n"
 
 

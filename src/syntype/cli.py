@@ -91,7 +91,7 @@ def data_list() -> None:
     from syntype.data.load import SOURCES
     from syntype.terminal import show_table
 
-    show_table("Data sets", ("name them as", "what they are"), list(SOURCES.items()))
+    show_table("Data sets", ("name them as", "what they are"), SOURCES)
 
 
 @app.command

@@ -19,6 +19,7 @@ from syntype.errors import UsageError
 
 OnError = Literal["stop", "skip"]
 Dtype = Literal["float16", "float32"]
+Reference = Literal["floor", "base", "baseline"]
 Objective = Literal["clusters", "species", "random"]
 Rank = Literal["species", "genus", "family", "order", "class", "phylum", "kingdom"]
 
@@ -259,6 +260,11 @@ class EvaluateConfig:
         )
         _check(self.resamples >= 100, "--resamples below 100 give no honest interval.")
         _check(0.5 <= self.confidence < 1, "--confidence must lie in [0.5, 1).")
+        _check(
+            (self.resamples + 1) * (1 - self.confidence) >= 2,
+            f"--resamples {self.resamples} cannot show the ends of an interval of confidence "
+            f"{self.confidence}: take more resamples.",
+        )
 
 
 # How the configs appear on the command line: samples and workplace by their plain names, the
@@ -316,11 +322,14 @@ class SweepConfig:
         )
 
     @property
-    def references(self) -> tuple[tuple[str, Literal["floor", "base", "baseline"]], ...]:
+    def references(self) -> tuple[tuple[str, Reference], ...]:
         """The encoders that are not trained here: the floor, the base, the baselines, by spec."""
         others = tuple(dict.fromkeys(spec for spec in self.baseline if spec != self.base))
-        found = ((self.base, "base"), *((spec, "baseline") for spec in others))
-        return found if FLOOR in (self.base, *others) else ((FLOOR, "floor"), *found)
+        found: list[tuple[str, Reference]] = [(self.base, "base")]
+        found += [(spec, "baseline") for spec in others]
+        if FLOOR not in (self.base, *others):
+            found.insert(0, (FLOOR, "floor"))
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -350,10 +359,10 @@ def rebuild(cls: type[Config], content: Mapping[str, Any]) -> Config:
     hints = get_type_hints(cls)
     unknown = set(content) - set(hints)
     _check(not unknown, f"Unknown options, of another version: {', '.join(sorted(unknown))}.")
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, value in content.items():
         hint = hints[name]
-        if is_dataclass(hint) and isinstance(value, Mapping):
+        if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping):
             parts[name] = rebuild(hint, value)
         elif get_origin(hint) is tuple or (get_args(hint) and isinstance(value, list)):
             parts[name] = tuple(value)

@@ -62,7 +62,7 @@ def test_vectors_are_the_encoders_of_each_picture(dataset, tmp_path):
     assert np.allclose(embeddings.matrix(), encoder.encode(batch.images).numpy(), atol=1e-6)
     assert embeddings.ids == [dataset.ids[i] for i in kept]
     assert embeddings.skipped == [store.Skipped("fake/07.jpg", "truncated")]
-    assert embeddings.key == key_of(dataset, encoder, "float32")
+    assert embeddings.key == key_of(dataset, encoder.identity, "float32")
 
 
 def test_a_sealed_store_is_opened_and_nothing_computed(dataset, tmp_path):

@@ -194,6 +194,7 @@ def test_models_of_other_lengths_or_ranks_are_refused():
         ({"recall_at": ()}, "depths of 1"),
         ({"recall_at": (1, 0)}, "depths of 1"),
         ({"recall_at": (5, 5)}, "each once"),
+        ({"resamples": 100, "confidence": 0.99}, "take more resamples"),
     ],
 )
 def test_options_that_cannot_be(options, message):

@@ -171,8 +171,8 @@ def fake_context(**changes):
             "species": 27,
             "groups": groups,
             "notes": {
-                "cleaned": {"subspecies to species": 3},
-                "leftOut": {"broken.jpg": "no JPEG"},
+                "cleaning": {"fake": {"steps": [["trimmed", 30], ["binomial", 27]]}},
+                "leftOut": {"total": 1, "reasons": {"no JPEG": 1}, "rows": []},
             },
         },
         "stages": [

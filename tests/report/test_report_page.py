@@ -198,9 +198,11 @@ def test_poor_inputs_still_make_a_page(fakes, quick, tmp_path, models, shape, fi
     assert "None" not in re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
 
 
-def test_failures_are_named_on_the_page(full):
+def test_failures_and_what_was_left_out_are_named_on_the_page(full):
     _, page = full
-    assert "k = 500" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "<b>k = 500</b>" in text
+    assert "Left out: 1 (no JPEG: 1)." in text
 
 
 def test_pictures_become_small_and_broken_ones_are_none():

@@ -8,6 +8,8 @@ from torch import nn
 from syntype.configs import TrainConfig
 from syntype.data.preprocess import Preprocess
 from syntype.encoders.encoder import Encoder
+from syntype.encoders.from_checkpoint import load_checkpoint, save_checkpoint
+from syntype.encoders.load import load_encoder
 from syntype.errors import TrainingError, UsageError
 from syntype.training.finetune import finetune
 
@@ -124,3 +126,21 @@ def test_an_encoder_without_weights_cannot_be_tuned(encoder, pictures):
     bare = Encoder("test:bare", {}, "none", Preprocess(size=16), 8, nn.Flatten())
     with pytest.raises(TrainingError, match=r"test:bare has no weights.*--train\.mode adapt"):
         run(bare, pictures)
+
+
+def test_a_tuned_network_is_saved_and_loaded_as_an_encoder(tmp_path, pictures):
+    base = load_encoder("untrained:resnet10t?size=16", device="cpu")
+    config = TrainConfig(mode="finetune", epochs=1, batch_size=20, init="random", lr=1e-4)
+    trained = run(base, pictures, config)
+    save_checkpoint(
+        tmp_path,
+        kind="tower",
+        base=base.name,
+        base_identity=base.identity,
+        state=trained.module.state_dict(),
+        dim=base.dim,
+    )
+    with torch.inference_mode():
+        vectors = trained.module(base.normalise(pictures[0]))
+    expected = nn.functional.normalize(vectors, dim=1)
+    torch.testing.assert_close(load_checkpoint(tmp_path).encode(pictures[0]), expected)

@@ -3,7 +3,7 @@
 Legend: n vectors, d dimensions, k centres, g groups of centres, m neighbours a centre, p probed
 groups a vector, b vectors of a block, c candidate centres of a block.
 
-Two searches with different blind spots, each made of matrix products of full speed:
+Three searches with different blind spots, each made of matrix products of full speed:
 
     lists    From one Lloyd iteration to the next, a vector that leaves its cluster nearly always
              moves to a neighbour of it ("cluster closures", Wang et al. 2012). Every centre keeps
@@ -12,15 +12,18 @@ Two searches with different blind spots, each made of matrix products of full sp
              clusters' lists: several times m candidates, no padding for clusters of any size.
     probes   A coarse k-means puts the centres into about sqrt(8 k) groups, and a vector is compared
              with the centres of the p groups nearest to it (an inverted file), however far they
-             are from its last cluster. The first iteration, which knows no last cluster, and
-             vectors that sit in a wrong corner of the space need this one.
+             are from its last cluster.
+    worst    Vectors that were left in a wrong corner of the space are found among those with the
+             lowest cosines: the worst fifth, the worst half, at last all are searched exactly.
 
-What differs from both: the search checks itself. In each iteration 1,024 vectors, always the same,
-are searched exactly as well; groups are probed only while the mean cosine of these falls short of
-the exact one by more than `TOLERANCE`, and where many groups do not suffice the search is exact.
+What differs from the papers: the search checks itself. In each iteration 1,024 vectors, always the
+same, are searched exactly as well, and the next search is made only while the mean cosine of these
+falls short of the exact one by more than `TOLERANCE`. Late iterations need the lists alone, where
+data has structure; where it has none, the search becomes the exact one.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -29,11 +32,12 @@ from torch import Tensor
 from syntype.clustering.nearest import first_max, nearest, nearest_in_block, products
 from syntype.clustering.rows import BLOCK_ROWS, Rows
 
-# Largest relative loss of mean cosine; the first centres are about to move anyway.
+# Largest relative loss of mean cosine that is let pass.
 TOLERANCE = 5e-4
-_FIRST_TOLERANCE = 1e-2
 _LIST = 8
-_PROBES = (4, 8, 16, 32)
+_PROBES = 4
+_FIRST_PROBES = 8
+_WORST = (0.0, 0.2, 0.5, 1.0)
 _CHECKED = 1024
 _BLOCK = 1024
 _GROUPS_AROUND = 24
@@ -93,12 +97,12 @@ class PrunedSearch:
     Attributes:
         shortfall: Relative loss of mean cosine against the exact search, on the checked vectors,
             after the last search.
-        probes: Groups probed for each vector in the last search; -1 if it was exact.
+        exact_share: Share of the vectors that the last search searched exactly.
     """
 
     def __init__(self, rows: Rows) -> None:
         self.shortfall = 0.0
-        self.probes = 0
+        self.exact_share = 0.0
         self._rows = rows
         self._checked = torch.arange(0, rows.n, -(-rows.n // _CHECKED), device=rows.device)
         self._tile = torch.empty(0, device=rows.device)
@@ -111,28 +115,34 @@ class PrunedSearch:
 
         Args:
             centres: Unit centres.
-            labels: The vectors' last clusters; None if there are none yet.
+            labels: The vectors' last clusters. None if there are none yet: then the groups are
+                probed and nothing is checked, since first centres are about to move anyway.
         """
         groups = Groups.of(centres, self._group_centres(centres))
         self._coarse = groups.centres
-        goal = self._exact_mean(centres)
+        self.exact_share = 0.0
         if labels is None:
             found = torch.zeros(self._rows.n, dtype=torch.int64, device=self._rows.device)
             cosines = torch.full((self._rows.n,), -2.0, device=self._rows.device)
-            enough = goal * (1 - _FIRST_TOLERANCE)
-        else:
-            found, cosines = self._from_lists(centres, groups, labels)
-            enough = goal * (1 - TOLERANCE)
-        self.probes = 0
-        while (mean := float(cosines[self._checked].double().mean())) < enough:
-            more = next((p for p in _PROBES if self.probes < p <= len(groups) // 2), None)
-            if more is None:
-                self.probes, self.shortfall = -1, 0.0
-                return nearest(self._rows, centres)
-            self._probe(centres, groups, more, found, cosines)
-            self.probes = more
-        self.shortfall = max(0.0, 1 - mean / goal)
+            self._probe(centres, groups, _FIRST_PROBES, found, cosines)
+            return found, cosines
+        goal = self._mean_of_exact(centres)
+        found, cosines = self._from_lists(centres, groups, labels)
+        if self._falls_short(goal, cosines):
+            self._probe(centres, groups, _PROBES, found, cosines)
+        order = cosines.argsort(stable=True)
+        for begin, end in pairwise(_WORST):
+            if not self._falls_short(goal, cosines):
+                break
+            worst = order[int(begin * len(order)) : int(end * len(order))]
+            self._search_exactly(centres, worst, found, cosines)
+            self.exact_share = end
         return found, cosines
+
+    def _falls_short(self, goal: float, cosines: Float[Tensor, "n"]) -> bool:
+        """Whether pruning costs the checked vectors too much."""
+        self.shortfall = max(0.0, 1 - float(cosines[self._checked].double().mean()) / goal)
+        return self.shortfall > TOLERANCE
 
     def _group_centres(self, centres: Float[Tensor, "k d"]) -> Float[Tensor, "g d"]:
         """The last group centres; at first, centres evenly spaced in their order."""
@@ -141,14 +151,25 @@ class PrunedSearch:
         step = max(1, round((len(centres) / 8) ** 0.5))
         return centres[::step].clone()
 
-    def _exact_mean(self, centres: Float[Tensor, "k d"]) -> float:
+    def _mean_of_exact(self, centres: Float[Tensor, "k d"]) -> float:
         """Mean cosine of the checked vectors to their nearest centres."""
+        labels = torch.empty(self._rows.n, dtype=torch.int64, device=self._rows.device)
+        cosines = torch.empty(self._rows.n, device=self._rows.device)
+        self._search_exactly(centres, self._checked, labels, cosines)
+        return float(cosines[self._checked].double().mean())
+
+    def _search_exactly(
+        self,
+        centres: Float[Tensor, "k d"],
+        points: Int[Tensor, "b"],
+        labels: Int[Tensor, "n"],
+        cosines: Float[Tensor, "n"],
+    ) -> None:
+        """Write the nearest centres of `points` into labels and cosines."""
         tile = self._room(BLOCK_ROWS * 2048)
-        parts = [
-            nearest_in_block(self._rows.take(part), centres, tile)[1]
-            for part in self._checked.split(BLOCK_ROWS)
-        ]
-        return float(torch.cat(parts).double().mean())
+        for part in points.split(BLOCK_ROWS):
+            block = self._rows.take(part)
+            labels[part], cosines[part] = nearest_in_block(block, centres, tile)
 
     def _from_lists(
         self, centres: Float[Tensor, "k d"], groups: Groups, labels: Int[Tensor, "n"]
@@ -194,8 +215,8 @@ class PrunedSearch:
         labels: Int[Tensor, "n"],
         cosines: Float[Tensor, "n"],
     ) -> None:
-        """Search each vector's nearest `probes` groups, but for those probed before; in place."""
-        picked = self._nearest_groups(groups, probes)[:, self.probes :]
+        """Search each vector's nearest `probes` groups; nearer centres go into labels and cosines."""
+        picked = self._nearest_groups(groups, min(probes, len(groups)))
         by_group = picked.flatten().argsort(stable=True)
         counts = torch.bincount(picked.flatten(), minlength=len(groups)).tolist()
         for group, cells in enumerate(by_group.split(counts)):

@@ -54,6 +54,16 @@ from syntype.progress import SILENT, Progress
 from syntype.provenance import content_hash, named_seed
 
 KINDS = ("folder", "table", "vlm4bio", "synthetic")
+# For `syntype data list`.
+SOURCES = (
+    ("FOLDER", "a folder of class folders, or with labels.csv, metadata.csv or catalogue.parquet"),
+    ("FILE", "a CSV, TSV or Parquet table: one row a picture, columns named or guessed"),
+    ("folder:FOLDER", "class folders, whatever else lies there"),
+    ("table:FILE", "a table, whatever its ending"),
+    ("vlm4bio:FOLDER[#LIST]", "VLM4Bio as published; LIST is 10k, easy, medium, hard or prompting"),
+    ("synthetic:SIZE", "a drawn tree of life: tiny, small, medium, or species=60,images=4000"),
+    ("NAME=...", "any of these but synthetic, under a name of its own"),
+)
 _LISTED = 20
 
 

@@ -26,10 +26,26 @@ from syntype.provenance import plain
 Transform = Callable[[Float32[np.ndarray, "n d"]], Float[np.ndarray, "n e"]]
 
 
-def key_of(dataset: Dataset, encoder: Encoder, dtype: Dtype) -> StoreKey:
-    """The identity of the vectors that `embed` would make: `key_of(...).name` can name a folder."""
+def key_of(dataset: Dataset, identity: Mapping[str, Any], dtype: Dtype) -> StoreKey:
+    """The identity of the vectors that `embed` would make: `key_of(...).name` can name a folder.
+
+    Args:
+        dataset: The samples; their pictures count, their labels do not.
+        identity: `Encoder.identity` of the encoder.
+        dtype: Number format on disk.
+    """
     return StoreKey(
-        data=dataset.revision, ids=ids_hash(dataset.ids), encoder=encoder.identity, dtype=dtype
+        data=dataset.pictures, ids=ids_hash(dataset.ids), encoder=plain(identity), dtype=dtype
+    )
+
+
+def derived_key(embeddings: Embeddings, identity: Mapping[str, Any], dtype: Dtype) -> StoreKey:
+    """The identity of the vectors that `derive` would make."""
+    return StoreKey(
+        data=embeddings.key.data,
+        ids=ids_hash(embeddings.ids),
+        encoder={"base": embeddings.key.encoder, "transform": plain(identity)},
+        dtype=dtype,
     )
 
 
@@ -113,7 +129,7 @@ def embed(
             other vectors.
         ResourceError: The disk is full; what is written is kept.
     """
-    key = key_of(dataset, encoder, config.dtype)
+    key = key_of(dataset, encoder.identity, config.dtype)
     if (done := _sealed(folder, key)) is not None:
         return done
     ids = dataset.ids
@@ -166,13 +182,7 @@ def derive(
         VectorError: `transform` gave a broken vector, or `folder` holds other vectors.
         ResourceError: The disk is full; what is written is kept.
     """
-    source = embeddings.key
-    key = StoreKey(
-        data=source.data,
-        ids=ids_hash(embeddings.ids),
-        encoder={"base": source.encoder, "transform": plain(identity)},
-        dtype=dtype,
-    )
+    key = derived_key(embeddings, identity, dtype)
     if (done := _sealed(folder, key)) is not None:
         return done
     dim = transform(embeddings.take(np.zeros(1, np.int64))).shape[1]

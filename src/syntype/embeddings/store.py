@@ -84,7 +84,7 @@ class StoreKey:
     """What determines a set of vectors, up to rounding.
 
     Attributes:
-        data: `Dataset.revision` of the samples.
+        data: `Dataset.pictures` of the samples.
         ids: `ids_hash` of the samples asked for, in their order.
         encoder: `Encoder.identity`, or what `derive` makes of it; plain JSON types.
         dtype: Number format on disk.

@@ -7,12 +7,13 @@ name or missing weights stop the job before it costs anything.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from syntype import files
-from syntype.clustering import Clusters
-from syntype.configs import ClusterConfig, SweepConfig, Workplace, rebuild
+from syntype.clustering.clusters import Clusters
+from syntype.configs import ClusterConfig, Objective, SweepConfig, Workplace, rebuild
 from syntype.data.dataset import Dataset
 from syntype.errors import DataNotFoundError, IncompleteError, SyntypeError, UsageError
 from syntype.evaluation.scores import Scores
@@ -76,7 +77,7 @@ class _Sweep:
         for k in sorted(config.k):
             for seed in config.seeds:
                 what = f"k = {k:,}, seed {seed}"
-                self.attempt(what, lambda k=k, seed=seed: self.one(base, k, seed))
+                self.attempt(what, partial(self.one, base, k, seed))
         self.controls(base)
         return self.outcome
 
@@ -98,7 +99,7 @@ class _Sweep:
         self.train(base, "clusters", clustering, seed, k)
 
     def train(
-        self, base: Model, role: Any, clustering: Clustering | None, seed: int, k: int | None
+        self, base: Model, role: Objective, clustering: Clustering | None, seed: int, k: int | None
     ) -> None:
         """Train against one objective and score."""
         config = replace(self.config.train, seed=seed)
@@ -113,13 +114,13 @@ class _Sweep:
             if "species" in wanted:
                 self.attempt(
                     f"species labels, seed {seed}",
-                    lambda seed=seed: self.train(base, "species", None, seed, None),
+                    partial(self.train, base, "species", None, seed, None),
                 )
             clustering = self.clusters.get((chosen, seed)) if chosen else None
             if "random" in wanted and clustering is not None:
                 self.attempt(
                     f"random labels, seed {seed}",
-                    lambda seed=seed, one=clustering: self.train(base, "random", one, seed, chosen),
+                    partial(self.train, base, "random", clustering, seed, chosen),
                 )
 
     def chosen_k(self) -> int | None:

@@ -157,6 +157,8 @@ def _cell(
         confidence=config.confidence,
         seed=config.seed,
     ).interval(position)
+    if found.estimate is None:
+        return "nothing to find"
     if found.lower is None or found.upper is None:
         return f"{100 * found.estimate:.1f}"
     return f"{100 * found.estimate:.1f} ({100 * found.lower:.1f} to {100 * found.upper:.1f})"
