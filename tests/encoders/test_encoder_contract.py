@@ -21,8 +21,8 @@ FOLDERS = {
 SPECS = {
     "pixels": "pixels",
     "descriptors": "descriptors",
-    "untrained": "untrained:resnet10t?size=32",
-    "untrained vit": "untrained:vit_tiny_patch16_224?size=32",
+    "untrained": "untrained:test_resnet?size=32",
+    "untrained vit": "untrained:test_vit?size=32",
     **FOLDERS,
 }
 

@@ -90,17 +90,12 @@ def test_truncated_files_are_refused(tmp_path, suffix, share, read):
     assert str(path) in str(caught.value)
 
 
-class _Harmful:
-    def __reduce__(self):
-        raise AssertionError("never pickled for real")
-
-
 def test_files_that_could_run_code_are_refused(tmp_path):
     path = tmp_path / "weights.pt"
     torch.save({"w": torch.zeros(1), "config": nn.Linear(1, 1)}, path)
     with pytest.raises(WeightsError, match="could run code"):
         read_state(path)
-    path.write_bytes(pickle.dumps(print))
+    path.write_bytes(pickle.dumps(print, protocol=2))
     with pytest.raises(WeightsError, match=r"could run code|damaged"):
         read_state(path)
 

@@ -104,6 +104,10 @@ def test_numbers_are_pinned(spec, pictures):
     np.testing.assert_allclose(vector[:: len(vector) // 6].numpy()[:6], expected, atol=2e-5)
 
 
+PIXELS = []
+DESCRIPTORS = []
+
+
 def species_accuracy(vectors, species, units):
     """1-NN accuracy over pictures, the neighbours of the same unit left out."""
     similar = vectors @ vectors.T
@@ -119,7 +123,7 @@ def test_descriptors_beat_the_floor_on_real_pictures(real_data):
 
     folder = real_data("plankton_ndsb")
     with (folder / "labels.csv").open(newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["split"] == "val"]
+        rows = [row for row in csv.DictReader(handle) if row["split"] == "val"][::2]
     images = torch.from_numpy(
         np.stack(
             [

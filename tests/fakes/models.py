@@ -78,12 +78,12 @@ def write_open_clip(folder: Path, seed=0, config=OPEN_CLIP, pickled=False):
     return model
 
 
-def write_timm(folder: Path, name="resnet10t", seed=0, size=64, **cfg):
+def write_timm(folder: Path, name="test_resnet", seed=0, size=32, **cfg):
     """A folder as timm's save_for_hf writes it; gives the library's own model."""
     import timm
     from timm.models import save_for_hf
 
-    arguments = {"img_size": size} if name.startswith("vit") else {}
+    arguments = {"img_size": size} if "vit" in name else {}
     model = timm.create_model(name, num_classes=7, pretrained_cfg_overlay=cfg, **arguments)
     shake(model, seed)
     model.pretrained_cfg.update({"input_size": (3, size, size), "num_classes": 7, **cfg})

@@ -208,7 +208,7 @@ class _State:
         if self.pruned is None:
             self.labels, self.cosines = nearest(self.rows, self.centres)
         else:
-            known = None if self.n_moved == self.rows.n else last
+            known = last if bool((last >= 0).all()) else None
             self.labels, self.cosines = self.pruned(self.centres, known)
         self._fill_empty()
         self.n_moved = int((self.labels != last).sum())

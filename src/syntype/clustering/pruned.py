@@ -215,7 +215,7 @@ class PrunedSearch:
         labels: Int[Tensor, "n"],
         cosines: Float[Tensor, "n"],
     ) -> None:
-        """Search each vector's nearest `probes` groups; nearer centres go into labels and cosines."""
+        """Search each vector's nearest groups; nearer centres go into labels and cosines."""
         picked = self._nearest_groups(groups, min(probes, len(groups)))
         by_group = picked.flatten().argsort(stable=True)
         counts = torch.bincount(picked.flatten(), minlength=len(groups)).tolist()

@@ -45,7 +45,8 @@ class Rows:
         own = vectors.device if isinstance(vectors, Tensor) else torch.device("cpu")
         self._vectors = vectors
         self.device = torch.device(device) if device is not None else own
-        self.n, self.d = vectors.shape
+        self.n: int = vectors.shape[0]
+        self.d: int = vectors.shape[1]
         self._check()
 
     def block(self, start: int, stop: int) -> Float[Tensor, "b d"]:

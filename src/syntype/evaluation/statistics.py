@@ -358,7 +358,7 @@ def _average(rows: Sequence[_Influence]) -> _Influence:
 
 
 def _seed_deviations(
-    rows: Sequence[_Influence], members: Sequence[Int[np.ndarray, "s"]]
+    rows: Sequence[_Influence], members: Sequence[Int[np.ndarray, "..."]]
 ) -> Float[np.ndarray, "m g"]:
     """What each row, as a seed, adds to its model's mean; scaled to the unbiased variance."""
     deviations = np.zeros((len(rows), len(members)))

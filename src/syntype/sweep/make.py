@@ -1,8 +1,257 @@
-"""How the two costly stages make their artefact: clusters of the training split, and a trained
-encoder. The workshop decides whether and where; this decides what goes in.
+"""How the two costly stages make their artefact; the workshop decides whether and where.
+
+Clusters of the training split, and an encoder trained on it. Labels, centroids and vectors all
+follow the rows of the training split.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, UInt8
+from torch import Tensor, nn
+
+from syntype import files
+from syntype.clustering.clusters import Clusters, cluster
+from syntype.clustering.quality import joint_features, leak_warning, quality
+from syntype.configs import ClusterConfig, Objective, TrainConfig
+from syntype.data.dataset import Dataset
+from syntype.data.media import Pictures
+from syntype.encoders.encoder import Encoder, unit
+from syntype.encoders.from_checkpoint import save_checkpoint
+from syntype.encoders.load import resolve_device
+from syntype.errors import EncoderError, TrainingError
+from syntype.runs import Run
+from syntype.taxonomy.taxon import Taxon
+from syntype.taxonomy.text import caption
+from syntype.training import checkpoint
+from syntype.training.adapt import adapt
+from syntype.training.centres import class_means
+from syntype.training.controls import random_labels, species_labels
+from syntype.training.finetune import finetune
+from syntype.training.loop import Trained
+from syntype.training.rounds import Relabel
 
 if TYPE_CHECKING:
-    pass
+    from syntype.sweep.workshop import Clustering, Model, Workshop
+
+_TEXTS = 256  # texts encoded at a time
+
+
+class _Targets(NamedTuple):
+    """What a training trains against."""
+
+    labels: Int[Tensor, "n l"]
+    n_classes: int
+    centroids: Float[Tensor, "k d"] | None
+
+
+def cluster_split(workshop: "Workshop", model: "Model", config: ClusterConfig, run: Run) -> None:
+    """Cluster the training split in the model's space, and finish the run.
+
+    Raises:
+        UsageError: k cannot be.
+        EncoderError: Joint features are asked of an encoder without a text tower.
+    """
+    vectors, samples = workshop.part(model, "train")
+    species = samples.column("species").tolist()
+    warning = ""
+    if config.features == "joint":
+        joint = joint_features(vectors, _text_vectors(workshop.encoder(model.spec), samples))
+        warning = leak_warning(vectors, joint, species, seed=config.seed) or ""
+        vectors = joint
+        workshop.progress.say(warning or "the captions show no sign of naming the species")
+    found = _clustered(workshop, vectors, samples, config)
+    measured = quality(found.label, species, found.k).as_json()
+    replace(found, quality={**measured, "warning": warning}).save(run.folder)
+    run.finish(k=found.k, objective=found.objective)
+
+
+def _clustered(
+    workshop: "Workshop", vectors: Float[np.ndarray, "n d"], samples: Dataset, config: ClusterConfig
+) -> Clusters:
+    column = "taxonGroup" if config.within == "group" else "species"
+    return cluster(
+        vectors,
+        samples.ids,
+        config,
+        groups=samples.column(column).tolist(),
+        device=resolve_device(workshop.place.device),
+        progress=workshop.progress,
+    )
+
+
+def _text_vectors(encoder: Encoder, samples: Dataset) -> Float32[np.ndarray, "n d"]:
+    """The vector of each sample's caption; each different caption is encoded once."""
+    if encoder.encode_texts is None:
+        raise EncoderError(
+            f"{encoder.name} has no text tower, so there are no joint features. Use "
+            "--cluster.features image, or a base that reads text, for example open_clip:..."
+        )
+    texts = [caption(taxon) for taxon in _taxa(samples)]
+    different = sorted(set(texts))
+    vectors = torch.cat(
+        [
+            encoder.encode_texts(different[start : start + _TEXTS]).cpu()
+            for start in range(0, len(different), _TEXTS)
+        ]
+    )
+    place = {text: row for row, text in enumerate(different)}
+    return vectors.float().numpy()[[place[text] for text in texts]]
+
+
+def _taxa(samples: Dataset) -> list[Taxon]:
+    names = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+    lineages = zip(*(samples.column(name).tolist() for name in names), strict=True)
+    columns = (
+        samples.column(name).tolist()
+        for name in ("verbatimIdentification", "scientificName", "vernacularName")
+    )
+    return [
+        Taxon(verbatim=verbatim, scientific_name=name, lineage=lineage, vernacular_name=common)
+        for verbatim, name, common, lineage in zip(*columns, lineages, strict=True)
+    ]
+
+
+def train_split(
+    workshop: "Workshop",
+    base: "Model",
+    objective: Objective,
+    clustering: "Clustering | None",
+    config: TrainConfig,
+    run: Run,
+) -> None:
+    """Train an encoder on the training split, save it in the run, and finish the run.
+
+    Raises:
+        TrainingError: It diverged, or there is nothing to learn from.
+    """
+    vectors, samples = workshop.part(base, "train")
+    encoder = workshop.encoder(base.spec)
+    cached = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
+    targets = _targets(objective, clustering, samples, config)
+    relabel = None
+    if config.rounds > 1:
+        relabel = _relabelling(workshop, base, objective, clustering, config, targets)
+    checkpoints = run.path("checkpoints")
+    if config.mode == "adapt":
+        trained = adapt(
+            cached,
+            targets.labels,
+            targets.n_classes,
+            config,
+            folder=checkpoints,
+            centroids=targets.centroids,
+            device=str(encoder.device),
+            relabel=relabel,
+            progress=workshop.progress,
+        )
+    else:
+        pictures = Pictures(samples, encoder.preprocess)
+
+        def load(rows: Int[np.ndarray, "b"]) -> UInt8[Tensor, "b 3 h w"]:
+            return pictures.batch(rows, on_error="stop").images
+
+        start = targets.centroids
+        if start is None:
+            start = class_means(cached, targets.labels, targets.n_classes, config.seed)
+        trained = finetune(
+            encoder,
+            load,
+            targets.labels,
+            targets.n_classes,
+            config,
+            folder=checkpoints,
+            centroids=start,
+            relabel=relabel,
+            progress=workshop.progress,
+        )
+    _save(run, base.spec, encoder, trained, config, targets.n_classes)
+    checkpoint.clear(checkpoints)
+
+
+def _save(
+    run: Run, spec: str, encoder: Encoder, trained: Trained, config: TrainConfig, n_classes: int
+) -> None:
+    save_checkpoint(
+        run.path("encoder"),
+        kind="adapter" if config.mode == "adapt" else "tower",
+        base=spec,
+        base_identity=encoder.identity,
+        state=trained.module.state_dict(),
+        dim=encoder.dim,
+    )
+    files.write_json(run.path("history.json"), trained.history)
+    run.finish(n_classes=n_classes, last=trained.history[-1])
+
+
+def _targets(
+    objective: Objective,
+    clustering: "Clustering | None",
+    samples: Dataset,
+    config: TrainConfig,
+) -> _Targets:
+    """Labels, their number, and the centroids that the loss may start from."""
+    if objective == "species":
+        labels = species_labels(samples.column("species").tolist())
+        return _Targets(torch.from_numpy(labels), int(labels.max()) + 1, None)
+    assert clustering is not None, "clusters and random labels come from a clustering"
+    clusters = clustering.clusters
+    assert list(clusters.ids) == samples.ids, "clusters and training samples are the same rows"
+    labels = clusters.labels.astype(np.int64)
+    if objective == "random":
+        return _Targets(torch.from_numpy(random_labels(labels, config.seed)), clusters.k, None)
+    return _Targets(torch.from_numpy(labels), clusters.k, torch.from_numpy(clusters.centres))
+
+
+def _relabelling(
+    workshop: "Workshop",
+    base: "Model",
+    objective: Objective,
+    clustering: "Clustering | None",
+    config: TrainConfig,
+    targets: _Targets,
+) -> Relabel:
+    """What starts each further round: new clusters, or for the controls the same labels."""
+    vectors, samples = workshop.part(base, "train")
+    encoder = workshop.encoder(base.spec)
+
+    def relabel(module: nn.Module, number: int) -> tuple[Int[Tensor, "n l"], Float[Tensor, "k d"]]:
+        if config.mode == "adapt":
+            device = next(module.parameters()).device
+            with torch.inference_mode():
+                moved = module(torch.from_numpy(vectors).float().to(device)).cpu().numpy()
+        else:
+            moved = _encode(module, encoder, samples, workshop)
+        workshop.progress.say(f"round {number + 1} of {config.rounds}")
+        if objective != "clusters" or clustering is None:
+            means = class_means(
+                torch.from_numpy(moved), targets.labels, targets.n_classes, config.seed
+            )
+            return targets.labels, means
+        found = _clustered(workshop, moved, samples, clustering.config)
+        return torch.from_numpy(found.labels.astype(np.int64)), torch.from_numpy(found.centres)
+
+    return relabel
+
+
+def _encode(
+    module: nn.Module, encoder: Encoder, samples: Dataset, workshop: "Workshop"
+) -> Float32[np.ndarray, "n d"]:
+    """Vectors of all samples by the tower as it is now."""
+    blocks = []
+    stream = Pictures(samples, encoder.preprocess).stream(
+        np.arange(len(samples)),
+        workshop.embed.batch_size,
+        workers=workshop.place.workers,
+        on_error="stop",
+    )
+    module.eval()
+    with torch.inference_mode():
+        for batch in stream:
+            found = unit(module(encoder.normalise(batch.images)), encoder.name)
+            blocks.append(found.cpu().numpy())
+    if not blocks:
+        raise TrainingError("There is no training picture to cluster anew.")
+    return np.concatenate(blocks).astype(np.float32)

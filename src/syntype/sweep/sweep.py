@@ -195,7 +195,7 @@ def _write(
     clusterings = [(k, seed, Clusters.load(folder / key)) for k, seed, key in outcome.clusterings]
     data = compare(
         [load_entry(entry, workspace) for entry in outcome.models],
-        [ClusterQuality(k, seed, one.quality, one.ceiling) for k, seed, one in clusterings],
+        [_quality(k, seed, one) for k, seed, one in clusterings],
         _context(dataset, config, outcome),
         config.evaluate,
     )
@@ -208,6 +208,12 @@ def _write(
             return None
 
     return write_report(data, run.path(_REPORT), picture=picture, provenance=_provenance(run))
+
+
+def _quality(k: int, seed: int, clusters: Clusters) -> ClusterQuality:
+    measured = clusters.quality
+    scores = {**measured["scores"], "objective": clusters.objective}
+    return ClusterQuality(k, seed, scores, measured["ceiling"])
 
 
 def _provenance(run: Run) -> Mapping[str, Any]:

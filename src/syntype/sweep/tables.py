@@ -115,7 +115,7 @@ def cluster_table(made: Sequence[Clustering]) -> Table:
     """Quality of clusterings beside the ceiling of perfect clusters of the same k."""
     rows = []
     for one in made:
-        quality, ceiling = one.clusters.quality, one.clusters.ceiling
+        quality, ceiling = one.clusters.quality["scores"], one.clusters.quality["ceiling"]
         cells = [f"{quality[name]:.3f} / {ceiling[name]:.3f}" for name in _QUALITY]
         rows.append((f"{one.clusters.k:,}", f"{one.clusters.objective:.4f}", *cells))
     header = ("k", "mean cosine", *(f"{name} / ceiling" for name in _QUALITY))

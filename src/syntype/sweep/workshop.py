@@ -71,10 +71,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Clustering:
-    """Clusters of the training pictures, and the key of the run that made them."""
+    """Clusters of the training pictures, the key of the run that made them, and how."""
 
     clusters: Clusters
     key: str
+    config: ClusterConfig
 
 
 @dataclass
@@ -170,7 +171,7 @@ class Workshop:
         with run.working():
             if not run.finished:
                 cluster_split(self, model, config, run)
-        return Clustering(Clusters.load(run.folder), run.key)
+        return Clustering(Clusters.load(run.folder), run.key, config)
 
     def cluster_run(self, vectors_key: str, config: ClusterConfig) -> Run:
         """Where the clusters of these vectors lie, or will."""
