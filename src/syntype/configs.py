@@ -107,7 +107,7 @@ class KMeansConfig:
     iterations: int = 20
     """Lloyd iterations at most; it ends earlier when no label moves."""
     init: Literal["plus-plus", "subset"] = "plus-plus"
-    """First centres: k-means++ (greedy, on a sample for large k) or k distinct points."""
+    """First centres: k-means++ (on a sample of two per centre for large k) or k distinct points."""
     search: Literal["auto", "exact", "pruned"] = "auto"
     """Look at all centres for each point, or at the likely ones only; auto prunes from k = 4096."""
     within: Literal["all", "species", "group"] = "all"
@@ -123,6 +123,11 @@ class KMeansConfig:
         """Check the sizes."""
         _check(self.iterations > 0, "--iterations must be at least 1.")
         _check(self.top >= 1, "--top must be at least 1.")
+        _check(
+            self.within == "all" or self.top == 1,
+            f"--within {self.within} knows one label a picture, since further ones would be of "
+            "another species: leave --top at 1.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

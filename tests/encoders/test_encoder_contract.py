@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fakes import models
 
+from fakes import models
 from syntype.encoders import describe, load_encoder
 from syntype.encoders.architectures import empty_module
 from syntype.encoders.weights import pour, weights_hash

@@ -35,7 +35,10 @@ def test_specs_survive_writing_and_parsing(source, name, options):
             "open_clip:hf-hub:imageomics/bioclip-2",
             ("open_clip", "hf-hub:imageomics/bioclip-2", {}),
         ),
-        ("untrained:resnet10t?size=64&seed=1", ("untrained", "resnet10t", dict(size="64", seed="1"))),
+        (
+            "untrained:resnet10t?size=64&seed=1",
+            ("untrained", "resnet10t", {"size": "64", "seed": "1"}),
+        ),
         ("unicom:/a b/x.pt?arch=ViT-B/32", ("unicom", "/a b/x.pt", {"arch": "ViT-B/32"})),
     ],
 )
@@ -54,7 +57,7 @@ def test_malformed_options_are_refused(text):
 
 
 def test_unknown_options_name_the_known_ones():
-    with pytest.raises(UsageError, match=r"has seed, size, not 'sise'.*Did you mean size\?"):
+    with pytest.raises(UsageError, match=r"has seed, size, not 'sise'.*Did you mean size or seed"):
         check_options(parse_spec("untrained:resnet10t?sise=64"), ("seed", "size"))
     with pytest.raises(UsageError, match="has no options"):
         check_options(parse_spec("pixels?size=64"), ())

@@ -78,7 +78,9 @@ def test_patterns_equal_the_naive_computation():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.sampled_from([Pixels, Descriptors]), st.lists(st.integers(0, 255), min_size=3, max_size=3))
+@given(
+    st.sampled_from([Pixels, Descriptors]), st.lists(st.integers(0, 255), min_size=3, max_size=3)
+)
 def test_pictures_of_one_colour_have_vectors(kind, colour):
     flat = torch.tensor(colour).view(1, 3, 1, 1).expand(2, 3, 64, 64) / 255
     vectors = kind()(flat)
@@ -104,8 +106,8 @@ def test_numbers_are_pinned(spec, pictures):
     np.testing.assert_allclose(vector[:: len(vector) // 6].numpy()[:6], expected, atol=2e-5)
 
 
-PIXELS = []
-DESCRIPTORS = []
+PIXELS = [0.01647, 0.15966, 0.07336, 0.05011, 0.03841, 0.02471]
+DESCRIPTORS = [0.13054, 0.02427, 0.03201, 0.02862, 0.00723, 0.0434]
 
 
 def species_accuracy(vectors, species, units):

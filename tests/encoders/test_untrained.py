@@ -16,7 +16,9 @@ def test_the_seed_and_the_name_determine_the_weights():
         )
     }
     assert len(set(keys.values())) == 4
-    assert load_encoder("untrained:test_resnet?seed=0&size=32", "cpu").key == next(iter(keys.values()))
+    assert load_encoder("untrained:test_resnet?seed=0&size=32", "cpu").key == next(
+        iter(keys.values())
+    )
 
 
 def test_the_global_generator_is_neither_read_nor_moved():

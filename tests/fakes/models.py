@@ -87,7 +87,7 @@ def write_timm(folder: Path, name="test_resnet", seed=0, size=32, **cfg):
     model = timm.create_model(name, num_classes=7, pretrained_cfg_overlay=cfg, **arguments)
     shake(model, seed)
     model.pretrained_cfg.update({"input_size": (3, size, size), "num_classes": 7, **cfg})
-    save_for_hf(model, folder, model_args=arguments or None)
+    save_for_hf(model, folder, model_args=arguments or None, safe_serialization=True)
     return model
 
 

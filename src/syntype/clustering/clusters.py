@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+from torch import Tensor
 
 from syntype import files
-from syntype.clustering.kmeans import kmeans
+from syntype.clustering.kmeans import KMeansResult, kmeans
+from syntype.clustering.nearest import assign
 from syntype.clustering.rows import Rows, Vectors
 from syntype.clustering.within import cluster_within
 from syntype.configs import ClusterConfig

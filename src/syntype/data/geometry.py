@@ -52,11 +52,12 @@ def _vertical_first(lengths: Sides, resized: Sides) -> bool:
 
 def _torch_pass(pixels: Pixels, height: int, width: int) -> Pixels:
     # (1, 3, h, w) with interleaved channels: the memory order for which torch has a fast kernel.
+    # What comes out lies plane by plane, as the encoder wants it: only its axes are put back here.
     source = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     resized = functional.interpolate(
         source, (height, width), mode="bicubic", antialias=True, align_corners=False
     )
-    return resized[0].permute(1, 2, 0).contiguous().numpy()
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def _resize_by_torch(pixels: Pixels, resized: Sides) -> Pixels:

@@ -374,10 +374,11 @@ class _Texts:
         pair.visual = nn.Identity()
         try:
             tokenizer = open_clip.get_tokenizer(self.origin.tokenizer)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise WeightsError(
-                f"The tokenizer of {self.name} is not here and cannot be fetched. Where there is "
-                f"network, run `hf download` for it first. ({error})"
+                f"The tokenizer of {self.name} cannot be loaded. Where there is network, run `hf "
+                "download` for the repository that text_cfg names as hf_tokenizer_name; a local "
+                f"folder must hold the tokenizer's files. ({error})"
             ) from error
         return pair.float().eval().to(self.device), tokenizer
 

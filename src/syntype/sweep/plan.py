@@ -7,9 +7,11 @@ which vectors are there without loading weights. Costs are computed, and times a
 
 from dataclasses import dataclass, replace
 
-from syntype.configs import ClusterConfig, Expected, SweepConfig, Workplace
+from syntype.configs import ClusterConfig, Expected, SweepConfig, TrainConfig, Workplace
 from syntype.data.dataset import Dataset
 from syntype.data.load import load_dataset
+from syntype.embeddings.embed import key_of
+from syntype.embeddings.store import is_sealed
 from syntype.encoders.load import describe
 from syntype.errors import DataNotFoundError
 from syntype.progress import SILENT, Progress
@@ -169,12 +171,12 @@ class _Planner:
         identity = recall(self.place.workspace, spec)
         if self.dataset is None or identity is None:
             return None
-        return vectors_key(self.dataset, identity, self.config.embed)
+        return key_of(self.dataset, identity, self.config.embed.dtype).name
 
     def _embed(self, spec: str, per_picture: float | None, dim: int) -> Step:
         key = self._vectors_key(spec)
         state = "to do"
-        if key and is_sealed(self.place.workspace / "embeddings" / key):
+        if key and is_sealed(self.place.workspace / "embed" / key):
             state = "done"
         width = 2 if self.config.embed.dtype == "float16" else 4
         cost = Cost(None if per_picture is None else self.n * per_picture)
