@@ -6,12 +6,12 @@ traceback. The exit codes are those of `syntype.errors`, 2 for a wrong option, 1
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
-from cyclopts.config import Toml
+from cyclopts import App, ArgumentCollection, CycloptsError, MissingArgumentError, Parameter
+from cyclopts.config import Dict
 
 from syntype.configs import (
     ClusterConfig,
@@ -50,6 +50,7 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
+app.meta.suppress_keyboard_interrupt = False  # not inherited: `main` says what an interrupt means
 app.register_install_completion_command()
 data_app = App(name="data", help="Look at data sets before using them.")
 app.command(data_app)
@@ -309,9 +310,8 @@ def _sweep(
     from syntype.terminal import progress_of, show_table
 
     progress = progress_of(place.quiet)
-    plan = plan_sweep(config, place, progress, expected)
     if dry_run or not place.quiet:
-        for table in plan.tables():
+        for table in plan_sweep(config, place, progress, expected).tables():
             show_table(*table)
     if dry_run:
         return
@@ -332,11 +332,35 @@ def _launch(
         debug: Show the traceback of an error.
     """
     del debug  # read by `main`, which also sees errors of this very parse
-    if config is not None:
-        if not config.is_file():
-            raise UsageError(f"There is no file {config}. Name a TOML file: --config sweep.toml.")
-        app.config = (Toml(config, use_commands_as_keys=False),)
+    app.config = () if config is None else (_options_of(config),)
     return app(tokens)
+
+
+def _options_of(path: Path) -> Callable[[App, tuple[str, ...], ArgumentCollection], None]:
+    """What fills a verb's options from a TOML file.
+
+    Cyclopts takes top-level keys that are also names of commands (`data`, `train` ...) for those
+    commands' options, and passes over them; so the content is put below the verb's own name.
+
+    Raises:
+        UsageError: There is no such file, or it is not TOML.
+    """
+    import tomllib
+
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}. Name a TOML file: --config sweep.toml.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}, given by --config, is not TOML: {error}.") from error
+
+    def fill(current: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        nested: dict[str, Any] = content
+        for name in reversed(commands):
+            nested = {name: nested}
+        Dict(nested, source=str(path))(current, commands, arguments)
+
+    return fill
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -94,10 +94,14 @@ def test_the_order_of_the_vectors_changes_only_the_order_of_the_labels():
 
 
 def test_one_giant_cluster_does_not_drift():
-    """Half a million vectors in one float32 sum would lose digits; these centres do not."""
-    few = noise(1000, 4, 3)
-    vectors = torch.cat([unit(few * 0.1 + torch.tensor([1.0, 0, 0, 0]))] * 300 + [-few[:2]])
-    found = kmeans(vectors, 2, iterations=6)
+    """A hundred thousand vectors in one float32 sum would lose digits; these centres do not."""
+    few = unit(noise(1000, 4, 3) * 0.3 + torch.tensor([1.0, 0, 0, 0]))
+    vectors = torch.cat([few] * 100 + [-few[:3]])
+    found = kmeans(
+        vectors, 2, iterations=20, centres=unit(torch.tensor([[1.0, 1, 0, 0], [-1, 1, 0, 0]]))
+    )
+    assert found.iterations < 20
+    assert found.labels.bincount().min() == 3
     for j in range(2):
         exact = unit(vectors[found.labels == j].double().sum(dim=0, keepdim=True))[0]
         assert torch.allclose(found.centres[j].double(), exact, rtol=0, atol=6e-8)
@@ -135,19 +139,19 @@ def test_vectors_that_cancel_out_do_not_break_a_centre():
 
 @pytest.mark.parametrize("search", ["exact", "pruned"])
 def test_the_same_question_gives_the_same_bytes(search):
-    vectors = mixture(4000, 16, 40)
-    assert same(*(kmeans(vectors, 150, iterations=4, search=search) for _ in range(2)))
+    vectors = mixture(1500, 16, 40)
+    assert same(*(kmeans(vectors, 100, iterations=4, search=search) for _ in range(2)))
     assert not same(
-        *(kmeans(vectors, 150, iterations=4, search=search, seed=seed) for seed in (0, 1))
+        *(kmeans(vectors, 100, iterations=4, search=search, seed=seed) for seed in (0, 1))
     )
 
 
 @pytest.mark.parametrize("init", ["plus-plus", "subset"])
 @pytest.mark.parametrize("search", ["exact", "pruned"])
 def test_the_result_of_one_k_does_not_depend_on_the_others(init, search):
-    vectors = mixture(3000, 8, 30)
-    alone = {k: kmeans(vectors, k, iterations=3, init=init, search=search) for k in (3, 70, 300)}
-    for ks in ((3, 70, 300), (300, 3), (70, 1000)):
+    vectors = mixture(1500, 8, 30)
+    alone = {k: kmeans(vectors, k, iterations=3, init=init, search=search) for k in (3, 70, 200)}
+    for ks in ((3, 70, 200), (200, 3), (70, 300)):
         for k, found in kmeans_sweep(vectors, ks, iterations=3, init=init, search=search):
             assert k not in alone or same(found, alone[k])
 
@@ -156,7 +160,9 @@ def test_the_result_of_one_k_does_not_depend_on_the_others(init, search):
 def test_arrays_and_maps_are_read_where_they_lie(kind, tmp_path):
     vectors = mixture(300, 8, 4)
     if kind == "float16 map":
-        array = np.lib.format.open_memmap(tmp_path / "v.npy", "w+", np.float16, vectors.shape)
+        array = np.lib.format.open_memmap(
+            tmp_path / "v.npy", "w+", np.float16, tuple(vectors.shape)
+        )
         array[:] = vectors.numpy()
         array.flush()
         array = np.load(tmp_path / "v.npy", mmap_mode="r")
@@ -202,10 +208,6 @@ def test_the_objective_is_that_of_faiss(kind, k):
     ],
 )
 def test_what_cannot_be_clustered_is_refused_with_advice(vectors, k, error, words):
-    if len(vectors) == 0:
-        with pytest.raises(error, match=words):
-            list(kmeans_sweep(vectors, []) or []) or kmeans(vectors, k)
-        return
     with pytest.raises(error, match=words):
         kmeans(vectors, k)
 

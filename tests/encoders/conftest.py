@@ -31,3 +31,12 @@ def pictures():
         return smooth.round().to(torch.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The models are so small that threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 SWEEP = (
-    "sweep --data synthetic:tiny --k 6 12 --seeds 0 1 --train.epochs 3 --train.checkpoint-every 2 "
-    "--embed.shard-rows 64 --embed.batch-size 16 --evaluate.resamples 200 --quiet"
-).split()
+    *("sweep", "--data", "synthetic:tiny", "--k", "6", "12", "--seeds", "0", "1", "--quiet"),
+    *("--train.epochs", "3", "--train.checkpoint-every", "2", "--evaluate.resamples", "200"),
+    *("--embed.shard-rows", "64", "--embed.batch-size", "16"),
+)
 
 
 def command(workspace: Path) -> list[str]:
@@ -45,7 +46,8 @@ def kill_after(workspace: Path, seconds: float) -> bool:
     )
     time.sleep(seconds)
     running = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL) if running else None
+    if running:
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return running
 
@@ -59,6 +61,15 @@ def data_of(report: Path) -> dict[str, bytes]:
     }
 
 
+class Timed:
+    """A sweep that nobody interrupts: how long it took, and what it reported."""
+
+    def __init__(self, workspace: Path) -> None:
+        start = time.monotonic()
+        self.data = data_of(finish(workspace))
+        self.seconds = time.monotonic() - start
+
+
 def main() -> None:
     """Do as many kills as asked, and say what came of each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,17 +78,15 @@ def main() -> None:
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as place:
-        start = time.monotonic()
-        wanted = data_of(finish(Path(place) / "whole"))
-        whole = time.monotonic() - start
-        print(f"uninterrupted: {whole:.1f} s, {len(wanted)} files of data")
+        whole = Timed(Path(place) / "whole")
+        print(f"uninterrupted: {whole.seconds:.1f} s, {len(whole.data)} files of data")
         for number in range(arguments.kills):
             workspace = Path(place) / f"killed-{number}"
-            moment = draw.uniform(0, whole)
-            running = kill_after(workspace, moment)
-            same = data_of(finish(workspace)) == wanted
-            print(f"kill {number + 1:2d} at {moment:5.1f} s: {'running' if running else 'over'}, "
-                  f"{'identical' if same else 'DIFFERENT'}")
+            moment = draw.uniform(0, whole.seconds)
+            state = "at work" if kill_after(workspace, moment) else "over"
+            same = data_of(finish(workspace)) == whole.data
+            outcome = "identical" if same else "DIFFERENT"
+            print(f"kill {number + 1:2d} after {moment:5.1f} s, {state}: {outcome}", flush=True)
             if not same:
                 sys.exit(1)
 

@@ -1,16 +1,18 @@
-"""The command line as a user types it; `main` in this process, or a real process where that matters."""
+"""The command line as a user types it; in a process of its own where that matters."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from fakes.pictures import write_class_folders
 
+from fakes.class_folders import write_class_folders
 from syntype import errors
 from syntype.cli import EXIT_INTERRUPTED, EXIT_OUR_FAULT, main
 
 TINY = ["--data", "synthetic:species=6,images=90,size=48"]
+STAGES = ("embed", "cluster", "train", "evaluate", "report")
 FAST = ["--train.epochs", "2", "--evaluate.resamples", "100"]
 
 
@@ -64,13 +66,15 @@ def test_the_walk_from_pictures_to_report(
     spec = capsys.readouterr().out.strip()
     assert spec.startswith("checkpoint:")
 
-    assert run("evaluate", *TINY, "--encoder", "pixels", spec, "--evaluate.resamples", "100",
-               *place) == 0
+    assert (
+        run("evaluate", *TINY, "--encoder", "pixels", spec, "--evaluate.resamples", "100", *place)
+        == 0
+    )
     assert "class-balanced" in capsys.readouterr().out
 
     assert run("sweep", *TINY, "--k", "6", "12", *FAST, *place) == 0
     page = Path(capsys.readouterr().out.strip().splitlines()[-1])
-    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert page.read_text().startswith("<!doctype html>")
 
     before = (page.parent / "report.json").read_bytes()
     (page.parent / "report.json").unlink()
@@ -103,9 +107,10 @@ def test_finished_stages_are_shown_as_done(
     assert run("sweep", *TINY, "--k", "6", "12", *FAST, *place) == 0
     capsys.readouterr()
     assert run("sweep", *TINY, "--k", "6", "12", *FAST, "--dry-run", *place) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "k = " in line]
-    assert lines
-    assert all("done" in line for line in lines)
+    lines = capsys.readouterr().out.splitlines()
+    steps = [line for line in lines if any(f" {stage} " in line for stage in STAGES)]
+    assert len(steps) == 10  # two encoders, two k twice, two controls, scores, report
+    assert all(" done " in line for line in steps)
 
 
 def test_a_toml_file_is_the_same_as_flags(
@@ -167,7 +172,8 @@ def test_tracebacks_only_with_debug(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt(), EXIT_INTERRUPTED), (RuntimeError("x"), EXIT_OUR_FAULT)]
+    ("error", "code"),
+    [(KeyboardInterrupt(), EXIT_INTERRUPTED), (RuntimeError("x"), EXIT_OUR_FAULT)],
 )
 def test_interrupts_and_our_own_faults_have_their_codes(
     error: BaseException,
@@ -185,10 +191,17 @@ def test_interrupts_and_our_own_faults_have_their_codes(
 
 def test_every_exit_code_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
-    documented = {int(line.split("|")[1]) for line in page.splitlines() if line[:3].strip("| ").isdigit()
-                  or (line.startswith("| ") and line.split("|")[1].strip().isdigit())}
-    codes = {error.exit_code for error in vars(errors).values()
-             if isinstance(error, type) and issubclass(error, errors.SyntypeError)}
+    documented = {
+        int(line.split("|")[1])
+        for line in page.splitlines()
+        if line[:3].strip("| ").isdigit()
+        or (line.startswith("| ") and line.split("|")[1].strip().isdigit())
+    }
+    codes = {
+        error.exit_code
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.SyntypeError)
+    }
     assert codes - {1} | {0, EXIT_INTERRUPTED, EXIT_OUR_FAULT} == documented
 
 
@@ -201,3 +214,18 @@ def test_broken_pictures_are_left_out_and_named_or_stop_the_job(
     assert run("sweep", *data, "--on-error", "stop", *place) == 3
     assert "--on-error skip" in capsys.readouterr().err
     assert run("sweep", *data, *place) == 0
+    page = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    described = json.loads((page.parent / "report.json").read_text())["dataset"]
+    assert described["images"] == 48
+    assert [one["id"] for one in described["notes"]["leftOut"]["rows"]] == [
+        f"photos/Esox_specie00s/broken-{number}.jpg" for number in (0, 1)
+    ]
+    assert "Left out: 2 (" in page.read_text()
+    # The vectors are there by now; who asks for a stop still gets one.
+    assert run("sweep", *data, "--on-error", "stop", *place) == 3
+    err = capsys.readouterr().err
+    assert "broken-0.jpg" in err
+    assert "--on-error skip" in err
+    before = (page.parent / "report.json").read_bytes()
+    assert run("report", str(page.parent.parent)) == 0
+    assert (page.parent / "report.json").read_bytes() == before

@@ -1,6 +1,6 @@
 """Spherical k-means: every vector used, no cluster empty, the same bytes each time.
 
-Legend: n vectors, d dimensions, k clusters.
+Legend: n vectors, d dimensions, k clusters; c x w the shape of given centres, to be k x d.
 
 Maximises the mean cosine of unit vectors to the unit centre of their cluster (Dhillon and Modha
 2001; MLCD, eq. 2), by Lloyd's iterations: assign each vector to the nearest centre, move each
@@ -74,7 +74,7 @@ def kmeans(
     init: Init = "plus-plus",
     seed: int = 0,
     search: Search = "auto",
-    centres: Float[Tensor, "k d"] | None = None,
+    centres: Float[Tensor, "c w"] | None = None,
     device: torch.device | str | None = None,
     progress: Progress = SILENT,
 ) -> KMeansResult:
@@ -96,8 +96,8 @@ def kmeans(
         UsageError: `k` is below 1 or above n, or `centres` are not k.
         VectorError: The vectors are broken, or fewer than k of them differ.
     """
-    check_k(k, len(vectors))
     rows = Rows(vectors, device)
+    check_k(k, rows.n)
     if centres is None:
         first = rows.take(seeds(rows, k, init, seed))
     else:
@@ -144,11 +144,11 @@ def kmeans_sweep(
         UsageError: A k is below 1 or above n.
         VectorError: The vectors are broken, or fewer of them differ than the largest k.
     """
-    for k in ks:
-        check_k(k, len(vectors))
     if not ks:
         return
     rows = Rows(vectors, device)
+    for k in ks:
+        check_k(k, rows.n)
     order = seeds(rows, max(ks), init, seed)
     for k in ks:
         yield k, _lloyd(rows, rows.take(order[:k]), iterations, search, progress)

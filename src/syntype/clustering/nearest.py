@@ -1,7 +1,7 @@
 """The nearest centres of every vector, by blocks of one matrix product: exact, and never n x k.
 
 Legend: n vectors, d dimensions, k centres, l labels a vector, b rows of a block, c centres of a
-tile.
+tile; w the width of given centres, to be d.
 
 Beside its answer a search holds one tile of cosines (16 MB on a CPU, 256 MB on a GPU). On a CPU
 the row maxima are found by NumPy, whose vectorised `argmax` is about eight times as fast as
@@ -77,7 +77,7 @@ def _tile(rows: Rows, centres: Float[Tensor, "k d"]) -> Float[Tensor, "cells"]:
 
 def assign(
     vectors: Vectors,
-    centres: Float[Tensor, "k d"],
+    centres: Float[Tensor, "k w"],
     *,
     top: int = 1,
     device: torch.device | str | None = None,
@@ -141,7 +141,7 @@ def _top_in_block(
     return labels, best
 
 
-def check_width(rows: Rows, centres: Float[Tensor, "k d"]) -> None:
+def check_width(rows: Rows, centres: Float[Tensor, "k w"]) -> None:
     """Refuse centres of another space than the vectors'.
 
     Raises:

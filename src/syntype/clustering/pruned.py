@@ -32,8 +32,9 @@ from torch import Tensor
 from syntype.clustering.nearest import first_max, nearest, nearest_in_block, products
 from syntype.clustering.rows import BLOCK_ROWS, Rows
 
-# Largest relative loss of mean cosine that is let pass.
-TOLERANCE = 5e-4
+# Largest relative loss of mean cosine that is let pass; first centres are about to move anyway.
+TOLERANCE = 2e-4
+_FIRST_TOLERANCE = 5e-3
 _LIST = 8
 _PROBES = 4
 _FIRST_PROBES = 8
@@ -115,34 +116,37 @@ class PrunedSearch:
 
         Args:
             centres: Unit centres.
-            labels: The vectors' last clusters. None if there are none yet: then the groups are
-                probed and nothing is checked, since first centres are about to move anyway.
+            labels: The vectors' last clusters; None if there are none yet.
         """
         groups = Groups.of(centres, self._group_centres(centres))
         self._coarse = groups.centres
-        self.exact_share = 0.0
+        goal = self._mean_of_exact(centres)
         if labels is None:
+            tolerance = _FIRST_TOLERANCE
             found = torch.zeros(self._rows.n, dtype=torch.int64, device=self._rows.device)
             cosines = torch.full((self._rows.n,), -2.0, device=self._rows.device)
             self._probe(centres, groups, _FIRST_PROBES, found, cosines)
-            return found, cosines
-        goal = self._mean_of_exact(centres)
-        found, cosines = self._from_lists(centres, groups, labels)
-        if self._falls_short(goal, cosines):
-            self._probe(centres, groups, _PROBES, found, cosines)
+        else:
+            tolerance = TOLERANCE
+            found, cosines = self._from_lists(centres, groups, labels)
+            if self._falls_short(goal, cosines, tolerance):
+                self._probe(centres, groups, _PROBES, found, cosines)
+        self.exact_share = 0.0
         order = cosines.argsort(stable=True)
         for begin, end in pairwise(_WORST):
-            if not self._falls_short(goal, cosines):
+            if not self._falls_short(goal, cosines, tolerance):
                 break
             worst = order[int(begin * len(order)) : int(end * len(order))]
             self._search_exactly(centres, worst, found, cosines)
             self.exact_share = end
+        else:
+            self.shortfall = 0.0
         return found, cosines
 
-    def _falls_short(self, goal: float, cosines: Float[Tensor, "n"]) -> bool:
+    def _falls_short(self, goal: float, cosines: Float[Tensor, "n"], tolerance: float) -> bool:
         """Whether pruning costs the checked vectors too much."""
         self.shortfall = max(0.0, 1 - float(cosines[self._checked].double().mean()) / goal)
-        return self.shortfall > TOLERANCE
+        return self.shortfall > tolerance
 
     def _group_centres(self, centres: Float[Tensor, "k d"]) -> Float[Tensor, "g d"]:
         """The last group centres; at first, centres evenly spaced in their order."""

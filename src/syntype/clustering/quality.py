@@ -1,6 +1,6 @@
 """How well clusters match species, beside what perfect clusters of that k would reach.
 
-AMI and ARI are corrected for chance (scikit-learn); homogeneity, completeness, their harmonic mean
+AMI (`chance.py`) and ARI are corrected for chance; homogeneity, completeness, their harmonic mean
 (V-measure, the same as NMI) and purity are not, and rise or fall with k by nature. Each score
 therefore comes with its ceiling (`ceiling.py`), and the share of the ceiling that was reached.
 """
@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn import metrics
 
 from syntype.clustering.ceiling import perfect_labels
+from syntype.clustering.chance import adjusted_mutual_information
 from syntype.clustering.kmeans import kmeans
 from syntype.clustering.rows import Vectors
 from syntype.errors import UsageError
@@ -138,7 +139,7 @@ def agreement(labels: Int[np.ndarray, "n"], truth: Int[np.ndarray, "n"]) -> Agre
     homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(truth, labels)
     table = metrics.cluster.contingency_matrix(truth, labels, sparse=True)
     return Agreement(
-        ami=float(metrics.adjusted_mutual_info_score(truth, labels)),
+        ami=adjusted_mutual_information(labels, truth),
         ari=float(metrics.adjusted_rand_score(truth, labels)),
         homogeneity=float(homogeneity),
         completeness=float(completeness),
@@ -207,13 +208,17 @@ def leak_warning(
 
 def _ami(vectors: Vectors, truth: Int[np.ndarray, "n"], k: int, seed: int) -> float:
     found = kmeans(vectors, k, iterations=10, seed=seed).labels.cpu().numpy()
-    return float(metrics.adjusted_mutual_info_score(truth, found))
+    return adjusted_mutual_information(found, truth)
 
 
 def joint_features(
-    image: Float[np.ndarray, "n d"], text: Float[np.ndarray, "n d"]
+    image: Float[np.ndarray, "n d"], text: Float[np.ndarray, "m w"]
 ) -> Float[np.ndarray, "n d"]:
     """UNICOM's joint features: the normalised mean of a picture's and its text's unit vector.
+
+    Args:
+        image: Unit vectors of the pictures, n x d.
+        text: Unit vectors of their texts; m x w must be n x d.
 
     Raises:
         UsageError: The two do not have the same shape, or a pair cancels out.

@@ -67,6 +67,26 @@ SOURCES = (
 _LISTED = 20
 
 
+def undrawn(config: DataConfig, workspace: Path) -> tuple[int, int] | None:
+    """Pictures and species of the set, if it is synthetic and still to be drawn; else None.
+
+    `load_dataset` would draw it first, which takes a while: a plan can do without.
+    """
+    kinds = [parse_spec(spec) for spec in config.data]
+    if {kind for _, kind, _ in kinds} != {"synthetic"}:
+        return None
+    from syntype.data.synthetic import is_drawn, parse_size
+
+    worlds = [parse_size(text) for _, _, text in kinds]
+    if all(is_drawn(_world_folder(world, workspace)) for world in worlds):
+        return None
+    return sum(world.n_images for world in worlds), sum(world.n_species for world in worlds)
+
+
+def _world_folder(world: object, workspace: Path) -> Path:
+    return workspace / "data" / f"synthetic-{content_hash(world)}"
+
+
 def load_dataset(
     config: DataConfig, *, workspace: Path, progress: Progress = SILENT, workers: int = 0
 ) -> Dataset:
@@ -109,7 +129,7 @@ def _read(
         from syntype.data.synthetic import parse_size, write_world  # NumPy-heavy: only if asked for
 
         world = parse_size(text)
-        folder = workspace / "data" / f"synthetic-{content_hash(world)}"
+        folder = _world_folder(world, workspace)
         return write_world(world, folder, workers=workers, progress=progress)
     place, _, subset = text.partition("#") if kind == "vlm4bio" else (text, "", "")
     path = Path(place).expanduser()

@@ -65,7 +65,7 @@ class ResidualAdapter(nn.Module):
         device = self.inner.weight.device
         adapted = np.empty(vectors.shape, np.float32)
         for first in range(0, len(vectors), _ROWS):
-            rows = torch.from_numpy(np.asarray(vectors[first : first + _ROWS], np.float32))
+            rows = torch.from_numpy(np.array(vectors[first : first + _ROWS], np.float32))
             given = unit(rows.to(device), "The cached vectors")
             adapted[first : first + _ROWS] = self(given).cpu().numpy()
         return adapted

@@ -21,14 +21,15 @@ def demo() -> Recipe:
     """The synthetic tree of life, hand-made descriptors as the base, adapters on cached vectors.
 
     Command: `syntype demo`. Hardware: two CPU cores, no network. Time and scores of the last
-    measured run: LOG.md.
+    measured run: LOG.md. Margin and speed of the centres were chosen on the validation split: the
+    published pair (0.3, ten times) gains about half as much on these descriptors.
     """
     config = SweepConfig(
         samples=DataConfig(data=("synthetic:small",)),
-        k=(15, 30, 60, 120, 240, 480),
+        k=(15, 30, 60, 120, 240, 480, 960),
         base="descriptors",
         seeds=(0, 1, 2),
-        train=TrainConfig(epochs=12),
+        train=TrainConfig(epochs=16, margin=0.5, centre_lr_factor=1.0),
     )
     expected = Expected(5000, 60, "drawn by syntype")
     return Recipe("demo", "a drawn tree of life, minutes on a laptop", config, expected)

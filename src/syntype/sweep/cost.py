@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syntype.configs import TrainConfig
+from syntype.encoders.load import load_encoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 UTILISATION = 0.4
 # Dense bfloat16 matrix product on one NVIDIA H100, FLOP/s, as its data sheet says (no sparsity).
 H100_RATE = 989e12
+
+# Sources that load at once and from nowhere, so that the encoder itself can be asked.
+_WEIGHTLESS = ("pixels", "descriptors", "untrained")
 
 # Towers behind hub names whose architecture stands in a file that is not here.
 _HUB_TOWERS = {
@@ -64,12 +68,16 @@ def picture_cost(spec: str) -> tuple[float | None, int | None]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    tower = _tower(spec)
-    if tower is None:
-        return None, None
-    module, size = tower
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        vector = module.eval()(torch.empty(1, 3, size, size))
+    if spec.partition(":")[0] in _WEIGHTLESS:
+        encoder = load_encoder(spec, "cpu")
+        module, size, place = encoder.module, encoder.preprocess.size, "cpu"
+    else:
+        tower = _tower(spec)
+        if tower is None:
+            return None, None
+        (module, size), place = tower, "meta"
+    with torch.device(place), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vector = module.eval()(torch.zeros(1, 3, size, size))
     if isinstance(vector, tuple):
         vector = vector[0]
     return float(counter.get_total_flops()), int(vector.shape[-1])

@@ -7,9 +7,16 @@ which vectors are there without loading weights. Costs are computed, and times a
 
 from dataclasses import dataclass, replace
 
-from syntype.configs import ClusterConfig, Expected, SweepConfig, TrainConfig, Workplace
+from syntype.configs import (
+    ClusterConfig,
+    Expected,
+    Objective,
+    SweepConfig,
+    TrainConfig,
+    Workplace,
+)
 from syntype.data.dataset import Dataset
-from syntype.data.load import load_dataset
+from syntype.data.load import load_dataset, undrawn
 from syntype.embeddings.embed import key_of
 from syntype.embeddings.store import is_sealed
 from syntype.encoders.load import describe
@@ -67,7 +74,7 @@ class Plan:
         rows = [self._row(step) for step in self.steps]
         todo = [step for step in self.steps if step.state != "done"]
         known = [step.cost.flops for step in todo if step.cost.flops is not None]
-        total, unknown = Cost(sum(known)), len(todo) - len(known)
+        total, unknown = Cost(sum(known, 0.0)), len(todo) - len(known)
         rows.append(
             (
                 "all to do",
@@ -119,6 +126,11 @@ def plan_sweep(
         UnknownEncoderError: The base or a baseline has a name that nobody knows.
     """
     dataset: Dataset | None = None
+    if to_draw := undrawn(config.samples, place.workspace):
+        n, n_species = to_draw
+        n_train = round(n * config.samples.split_fractions[0])
+        found = f"to be drawn: {n:,} pictures, {n_species:,} species"
+        return _Planner(config, place, None, n, n_train, n_species).plan(found)
     try:
         dataset = load_dataset(
             config.samples, workspace=place.workspace, progress=progress, workers=place.workers
@@ -163,8 +175,11 @@ class _Planner:
         n_models = len(self.config.references) + sum(step.stage == "train" for step in steps)
         similarities = 2.0 * (self.n - self.n_train) ** 2 / 2 * max(base_dim, 1)
         what = f"{n_models} models on val and test"
-        steps.append(Step("evaluate", what, "to do", Cost(n_models * similarities)))
-        steps.append(Step("report", "figures, tables, page", "to do", Cost(0.0)))
+        workshop = self._workshop()
+        over = workshop is not None and workshop.sweep_run(self.config).finished
+        state = "done" if over else "to do"
+        steps.append(Step("evaluate", what, state, Cost(n_models * similarities)))
+        steps.append(Step("report", "figures, tables, page", state, Cost(0.0)))
         return Plan(tuple(facts), tuple(steps), machine_rate())
 
     def _vectors_key(self, spec: str) -> str | None:
@@ -212,7 +227,8 @@ class _Planner:
     def _controls(self, per_picture: float | None, dim: int) -> list[Step]:
         steps = []
         names = {"species": ("species labels", self.n_species), "random": ("random labels", 0)}
-        for objective in ("species", "random"):
+        controls: tuple[Objective, ...] = ("species", "random")
+        for objective in controls:
             if objective not in self.config.objective:
                 continue
             name, k = names[objective]
@@ -220,8 +236,23 @@ class _Planner:
                 train = replace(self.config.train, seed=seed)
                 what = f"{name}, seed {seed}"
                 size = k or max(self.config.k)
-                steps.append(self._train(what, "to do", size, train, per_picture, dim))
+                state = self._control_state(objective, train)
+                steps.append(self._train(what, state, size, train, per_picture, dim))
         return steps
+
+    def _control_state(self, objective: Objective, train: TrainConfig) -> str:
+        """Random labels are those of the chosen k, which a plan does not know: any k will do."""
+        workshop, key = self._workshop(), self._vectors_key(self.config.base)
+        if workshop is None or key is None:
+            return "to do"
+        targets: list[str | None] = [None]
+        if objective == "random":
+            cluster = replace(self.config.cluster, seed=train.seed)
+            targets = [
+                workshop.cluster_run(key, ClusterConfig.of(cluster, k)).key for k in self.config.k
+            ]
+        runs = [workshop.train_run(key, objective, target, train) for target in targets]
+        return "done" if any(run.finished for run in runs) else "to do"
 
     def _train(
         self, what: str, state: str, k: int, config: TrainConfig, per: float | None, dim: int

@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from syntype import files
 from syntype.clustering.clusters import Clusters
 from syntype.configs import ClusterConfig, Objective, SweepConfig, Workplace, rebuild
 from syntype.data.dataset import Dataset
+from syntype.data.records import left_out_notes, merge_left_out
 from syntype.errors import DataNotFoundError, IncompleteError, SyntypeError, UsageError
 from syntype.evaluation.scores import Scores
 from syntype.progress import SILENT, Progress
@@ -50,11 +53,13 @@ class Outcome:
         models: The scored models.
         clusterings: (k, seed, key of the run).
         failures: (what failed, message).
+        unreadable: (id of a picture, why it has no vector).
     """
 
     models: list[Entry] = field(default_factory=list)
     clusterings: list[tuple[int, int, str]] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -74,6 +79,7 @@ class _Sweep:
         for spec, role in config.references:
             self.score(workshop.model(spec, role))
         base = workshop.model(config.base, "base")
+        self.outcome.unreadable = [(one.id, one.reason) for one in base.vectors.skipped]
         for k in sorted(config.k):
             for seed in config.seeds:
                 what = f"k = {k:,}, seed {seed}"
@@ -167,7 +173,7 @@ def run_sweep(config: SweepConfig, place: Workplace, progress: Progress = SILENT
         SyntypeError: The data, the base or a baseline cannot be used.
     """
     workshop = Workshop.open(config.samples, config.embed, place, progress)
-    run = workshop.run("sweep", {"data": workshop.dataset.revision, "sweep": plain(config)})
+    run = workshop.sweep_run(config)
     with run.working():
         if not run.finished:
             outcome = _Sweep(config, workshop).walk()
@@ -222,7 +228,18 @@ def _provenance(run: Run) -> Mapping[str, Any]:
     return {**environment(), "run": run.key}
 
 
-def _context(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> Context:
+def _readable(dataset: Dataset, outcome: Outcome) -> Dataset:
+    """The pictures that have vectors; the others are noted as left out."""
+    if not outcome.unreadable:
+        return dataset
+    gone = {name for name, _ in outcome.unreadable}
+    kept = dataset.select(np.array([name not in gone for name in dataset.ids], dtype=bool))
+    left_out = [dataset.notes["leftOut"], left_out_notes(outcome.unreadable)]
+    return replace(kept, notes={**dataset.notes, "leftOut": merge_left_out(left_out)})
+
+
+def _context(whole: Dataset, config: SweepConfig, outcome: Outcome) -> Context:
+    dataset = _readable(whole, outcome)
     train = dataset.where(split="train")
     modes = None
     if "mode" in train.table.column_names:
@@ -230,7 +247,7 @@ def _context(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> Context
     return Context(
         title="How many clusters describe these species best?",
         n_species=len(set(train.column("species")) - {""}),
-        dataset=describe_dataset(dataset),
+        dataset={**describe_dataset(dataset), "revision": whole.revision},
         n_modes=modes,
         stages=_stages(dataset, config, outcome),
         settings=plain(config),
@@ -280,6 +297,7 @@ def rewrite_report(folder: Path) -> Path:
         [Entry(**entry) for entry in content["models"]],
         [(k, seed, key) for k, seed, key in content["clusterings"]],
         [(what, message) for what, message in content["failures"]],
+        [(name, reason) for name, reason in content["unreadable"]],
     )
     stored = files.as_mapping(files.read_json(folder / "config.json"), folder / "config.json")
     config: SweepConfig = rebuild(SweepConfig, stored["sweep"])

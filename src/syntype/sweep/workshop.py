@@ -21,6 +21,7 @@ from syntype.configs import (
     EvaluateConfig,
     Objective,
     OnError,
+    SweepConfig,
     TrainConfig,
     Workplace,
 )
@@ -30,7 +31,7 @@ from syntype.embeddings.embed import derive, derived_key, embed, key_of
 from syntype.embeddings.store import Embeddings, StoreKey
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
-from syntype.errors import DataError
+from syntype.errors import DataError, MediaError
 from syntype.evaluation.scores import Scores
 from syntype.evaluation.similarity import retrieve
 from syntype.progress import SILENT, Progress
@@ -115,6 +116,10 @@ class Workshop:
         """The run of a stage; results of another version of syntype are not taken for its own."""
         return Run.at(self.place.workspace, verb, {"version": __version__, **config})
 
+    def sweep_run(self, config: SweepConfig) -> Run:
+        """Where the sweep over this dataset lies, or will."""
+        return self.run("sweep", {"data": self.dataset.revision, "sweep": plain(config)})
+
     def encoder(self, spec: str) -> Encoder:
         """The encoder that `spec` names, loaded once; its identity is remembered for plans."""
         if spec not in self._encoders:
@@ -126,11 +131,15 @@ class Workshop:
         return self._encoders[spec]
 
     def vectors(self, encoder: Encoder) -> Embeddings:
-        """The encoder's vectors of all pictures."""
+        """The encoder's vectors of all pictures.
+
+        Raises:
+            MediaError: A picture cannot be read, and `on_error` is "stop".
+        """
         key = key_of(self.dataset, encoder.identity, self.embed.dtype)
         with self.store(key).working() as run:
             self.progress.say(f"vectors of {encoder.name}: {run.folder}")
-            return embed(
+            found = embed(
                 self.dataset,
                 encoder,
                 self.embed,
@@ -139,6 +148,14 @@ class Workshop:
                 workers=self.place.workers,
                 progress=self.progress,
             )
+        if skipped := found.skipped:
+            text = f"{len(skipped)} pictures cannot be read, first {skipped[0].id}: "
+            text += skipped[0].reason
+            # Vectors made with "skip" are there already when "stop" is asked for later.
+            if self.on_error == "stop":
+                raise MediaError(f"{text}. Mend or remove them, or use --on-error skip.")
+            self.progress.say(f"left out: {text}")
+        return found
 
     def store(self, key: StoreKey) -> Run:
         """The folder of a set of vectors, as a run so that one process writes it."""

@@ -16,7 +16,7 @@ Torch is not imported here, so that the processes that draw start fast.
 
 from syntype.data.synthetic.config import SIZES, WorldConfig, parse_size
 from syntype.data.synthetic.world import Picture, Species, World, grow_world
-from syntype.data.synthetic.write import write_world
+from syntype.data.synthetic.write import is_drawn, write_world
 
 __all__ = [
     "SIZES",
@@ -25,6 +25,7 @@ __all__ = [
     "World",
     "WorldConfig",
     "grow_world",
+    "is_drawn",
     "parse_size",
     "write_world",
 ]

@@ -32,6 +32,7 @@ from syntype.files import as_mapping, atomic_path, read_json, write_bytes, write
 from syntype.progress import SILENT, Progress, Task
 from syntype.provenance import file_hash, plain
 
+CATALOGUE = "catalogue.parquet"
 PAINTER = 1
 """Raised whenever the same config would give other pictures."""
 QUALITY = 92
@@ -147,6 +148,11 @@ def _paint_missing(world: World, folder: Path, workers: int, progress: Progress)
                 task.advance(_paint_rows(world.config, folder, rows))
 
 
+def is_drawn(folder: Path) -> bool:
+    """Whether a whole world lies in `folder`."""
+    return (folder / CATALOGUE).is_file()
+
+
 def write_world(
     config: WorldConfig, folder: Path, *, workers: int = 0, progress: Progress = SILENT
 ) -> Dataset:
@@ -166,7 +172,7 @@ def write_world(
         ResourceError: The disk is full, the folder not writable, or a process was killed.
     """
     _claim(config, folder)
-    catalogue = folder / "catalogue.parquet"
+    catalogue = folder / CATALOGUE
     world = _grown(config)
     _paint_missing(world, folder, workers, progress)
     if not catalogue.exists():
