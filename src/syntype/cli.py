@@ -5,6 +5,7 @@ options as flags do, and flags win. Errors are one line that says what to do; `-
 traceback. The exit codes are those of `syntype.errors`, 2 for a wrong option, 130 for Ctrl-C.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,10 @@ from syntype.version import __version__
 
 if TYPE_CHECKING:
     from syntype.sweep import Workshop
+
+# OpenMP's threads spin while they wait for each other, which on shared processors made trainings six
+# times slower (LOG.md, 2026-11-23). Read when torch is loaded, so it stands before that.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_INTERRUPTED, EXIT_OUR_FAULT = 130, 70
 

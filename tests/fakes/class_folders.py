@@ -15,7 +15,7 @@ def species_names(n_species: int) -> list[str]:
 def write_class_folders(folder: Path, *, n_species: int, n_images: int, n_broken: int = 0) -> Path:
     """Write `n_images` pictures of each species, and `n_broken` more that cannot be read.
 
-    The broken ones lie in the first species: of zero bytes, or cut off in the middle of the JPEG,
+    The broken ones lie in the first species: cut off in the middle of the JPEG, or of zero bytes,
     in turn; they are called `broken-N.jpg`.
     """
     names = species_names(n_species)
@@ -27,6 +27,6 @@ def write_class_folders(folder: Path, *, n_species: int, n_images: int, n_broken
             (place / f"{picture:03d}.jpg").write_bytes(content)
     for number in range(n_broken):
         whole = jpeg(48, 40, seed=900_000 + number)
-        cut = b"" if number % 2 == 0 else whole[: len(whole) // 3]
+        cut = b"" if number % 2 else whole[: len(whole) // 3]
         (folder / names[0].replace(" ", "_") / f"broken-{number}.jpg").write_bytes(cut)
     return folder

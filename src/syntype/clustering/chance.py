@@ -20,14 +20,17 @@ def adjusted_mutual_information(labels: Int[np.ndarray, "n"], truth: Int[np.ndar
         truth: The other one.
     """
     ours, theirs = _sizes(labels), _sizes(truth)
-    if len(ours) == len(theirs) == 1:
-        return 1.0
-    information = float(mutual_info_score(truth, labels))
+    if 1 in (len(ours), len(theirs)):  # one side says nothing
+        return float(len(ours) == len(theirs))
     chance = expected_information(ours, theirs)
     room = (_entropy(ours) + _entropy(theirs)) / 2 - chance
-    # Two partitions into single samples leave no room: any tiny number of the right sign will do.
+    return _not_zero(float(mutual_info_score(truth, labels)) - chance) / _not_zero(room)
+
+
+def _not_zero(value: float) -> float:
+    """So that two partitions into single samples, which leave no room, agree with 1."""
     tiny = float(np.finfo(np.float64).eps)
-    return (information - chance) / (min(room, -tiny) if room < 0 else max(room, tiny))
+    return min(value, -tiny) if value < 0 else max(value, tiny)
 
 
 def expected_information(ours: Int[np.ndarray, "k"], theirs: Int[np.ndarray, "s"]) -> float:

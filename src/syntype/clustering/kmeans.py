@@ -99,7 +99,7 @@ def kmeans(
     rows = Rows(vectors, device)
     check_k(k, rows.n)
     if centres is None:
-        first = rows.take(seeds(rows, k, init, seed))
+        first = _unit(rows.take(seeds(rows, k, init, seed)))
     else:
         if len(centres) != k:
             raise UsageError(f"{len(centres)} first centres were given for k = {k}.")
@@ -151,7 +151,7 @@ def kmeans_sweep(
         check_k(k, rows.n)
     order = seeds(rows, max(ks), init, seed)
     for k in ks:
-        yield k, _lloyd(rows, rows.take(order[:k]), iterations, search, progress)
+        yield k, _lloyd(rows, _unit(rows.take(order[:k])), iterations, search, progress)
 
 
 def _lloyd(
@@ -243,7 +243,7 @@ class _State:
             points = self._worst_members(counts)[: len(empty)]
             empty = empty[: len(points)]
             self.n_repaired += len(points)
-            self.centres = self.centres.index_copy(0, empty, self.rows.take(points))
+            self.centres = self.centres.index_copy(0, empty, _unit(self.rows.take(points)))
             if attempt < _REPAIR_ROUNDS // 2:
                 new, cosines = nearest(self.rows, self.centres[empty])
                 nearer = cosines > self.cosines

@@ -14,7 +14,7 @@ Three searches with different blind spots, each made of matrix products of full 
              with the centres of the p groups nearest to it (an inverted file), however far they
              are from its last cluster.
     worst    Vectors that were left in a wrong corner of the space are found among those with the
-             lowest cosines: the worst fifth, the worst half, at last all are searched exactly.
+             lowest cosines: the worst twentieth, tenth, fifth ... at last all are searched exactly.
 
 What differs from the papers: the search checks itself. In each iteration 1,024 vectors, always the
 same, are searched exactly as well, and the next search is made only while the mean cosine of these
@@ -38,7 +38,7 @@ _FIRST_TOLERANCE = 5e-3
 _LIST = 8
 _PROBES = 4
 _FIRST_PROBES = 8
-_WORST = (0.0, 0.2, 0.5, 1.0)
+_WORST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 _CHECKED = 1024
 _BLOCK = 1024
 _GROUPS_AROUND = 24

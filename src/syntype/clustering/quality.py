@@ -2,7 +2,7 @@
 
 AMI (`chance.py`) and ARI are corrected for chance; homogeneity, completeness, their harmonic mean
 (V-measure, the same as NMI) and purity are not, and rise or fall with k by nature. Each score
-therefore comes with its ceiling (`ceiling.py`), and the share of the ceiling that was reached.
+therefore comes with its ceiling (`ceiling.py`).
 """
 
 from collections.abc import Mapping, Sequence

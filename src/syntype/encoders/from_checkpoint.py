@@ -4,9 +4,9 @@
     <folder>/encoder.json        what they are, their hash, and the encoder they belong to
 
 An adapter is nothing without the very weights that it was trained behind, so the base encoder is
-loaded and its identity compared with the recorded one. A tuned tower needs of its base only the
-architecture and the preprocessing. Neither has a text tower: training moved the pictures' vectors
-away from the texts'.
+loaded and its identity compared with the recorded one. A tuned tower is whole: it needs nothing of
+its base but the architecture, which the card describes. Neither has a text tower: training moved
+the pictures' vectors away from the texts'.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from syntype import files
+from syntype.configs import rebuild
+from syntype.data.preprocess import Preprocess
 from syntype.encoders.adapter import AdaptedTower, ResidualAdapter
+from syntype.encoders.architectures import empty_module
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.tensor_files import write_tensors
 from syntype.encoders.weights import pour, read_state, weights_hash
@@ -58,7 +59,10 @@ class _Card:
     def architecture(self) -> dict[str, Any]:
         """What the weights are poured into."""
         base = plain(self.base_identity["architecture"])
-        return {"source": f"trained {self.kind}", "base": base, "hidden": self.hidden}
+        described = {"source": f"trained {self.kind}", "base": base}
+        if self.kind == "adapter":
+            described |= {"hidden": self.hidden, "dim": self.dim}
+        return described
 
 
 def save_checkpoint(
@@ -118,46 +122,54 @@ def load_adapter(folder: Path, device: str = "cpu") -> ResidualAdapter:
     return adapter.to(device).eval()
 
 
-def transform(folder: Path, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    """Cached vectors of the base encoder as the adapter in `folder` gives them.
-
-    Raises:
-        WeightsError: There is no adapter, or its weights are damaged.
-        VectorError: A vector is NaN, infinite or zero.
-    """
-    return load_adapter(folder).transform(vectors)
-
-
 def load_checkpoint(folder: Path, device: str = "cpu") -> Encoder:
-    """The trained encoder in `folder`, with the encoder it started from.
+    """The trained encoder in `folder`; an adapter comes with the encoder it was trained behind.
 
     Raises:
-        WeightsError: Weights are missing or damaged, or the base encoder is not the one that the
-            training started from.
-        EncoderError: The base encoder cannot be loaded.
+        WeightsError: Weights are missing or damaged, or the base of an adapter is not the one that
+            the training started from.
+        EncoderError: The base of an adapter cannot be loaded.
     """
+    card = _read_card(folder)
+    if card.kind == "adapter":
+        return _adapted(folder, card, device)
+    module = module_of(card.base_identity["architecture"])
+    _pour(module, folder, card)
+    return _encoder(folder, card, module.to(device), torch.device(device))
+
+
+def _adapted(folder: Path, card: _Card, device: str) -> Encoder:
     # Imported here, as `load` imports this module to load what it saved.
     from syntype.encoders.load import load_encoder
 
-    card = _read_card(folder)
     base = load_encoder(card.base, device=device)
     _check_base(base, card)
-    if card.kind == "adapter":
-        module: nn.Module = AdaptedTower(
-            base.module, load_adapter(folder, str(base.device)), base.name
-        )
-    else:
-        module = base.module
-        _pour(module, folder, card)
+    adapter = load_adapter(folder, str(base.device))
+    return _encoder(folder, card, AdaptedTower(base.module, adapter, base.name), base.device)
+
+
+def _encoder(folder: Path, card: _Card, module: nn.Module, device: torch.device) -> Encoder:
+    preprocess = rebuild(Preprocess, card.base_identity["preprocess"])
     return Encoder(
         name=f"checkpoint:{folder}",
         architecture=card.architecture,
         weights=card.identity["weights"],
-        preprocess=base.preprocess,
+        preprocess=preprocess,
         dim=card.dim,
         module=module.eval(),
-        device=base.device,
+        device=device,
     )
+
+
+def module_of(architecture: Mapping[str, Any]) -> nn.Module:
+    """The module of any `Encoder.architecture`, our own trained ones included, to be filled."""
+    if architecture.get("source") == "trained tower":
+        return module_of(architecture["base"])
+    if architecture.get("source") == "trained adapter":
+        hidden, dim = architecture["hidden"], architecture["dim"]
+        adapter = ResidualAdapter(dim, hidden, torch.Generator())
+        return AdaptedTower(module_of(architecture["base"]), adapter, "the adapted tower")
+    return empty_module(architecture)
 
 
 def _read_card(folder: Path) -> _Card:
@@ -189,12 +201,13 @@ def _pour(module: nn.Module, folder: Path, card: _Card) -> None:
 
 
 def _check_base(base: Encoder, card: _Card) -> None:
-    """Check that `base` is what the training started from, as far as it matters."""
-    compared = ["architecture", "preprocess"]
-    if card.kind == "adapter":
-        compared.append("weights")
+    """Refuse a base that is not what the adapter was trained behind."""
     recorded = plain(card.base_identity)
-    changed = [name for name in compared if base.identity[name] != recorded[name]]
+    changed = [
+        name
+        for name in ("architecture", "preprocess", "weights")
+        if base.identity[name] != recorded[name]
+    ]
     if changed:
         raise WeightsError(
             f"{card.base} is not the encoder that this one was trained from: its "

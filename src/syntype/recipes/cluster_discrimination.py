@@ -26,10 +26,10 @@ def demo() -> Recipe:
     """
     config = SweepConfig(
         samples=DataConfig(data=("synthetic:small",)),
-        k=(15, 30, 60, 120, 240, 480, 960),
+        k=(30, 60, 120, 240, 480, 960),
         base="descriptors",
         seeds=(0, 1, 2),
-        train=TrainConfig(epochs=16, margin=0.5, centre_lr_factor=1.0),
+        train=TrainConfig(epochs=12, margin=0.5, centre_lr_factor=1.0),
     )
     expected = Expected(5000, 60, "drawn by syntype")
     return Recipe("demo", "a drawn tree of life, minutes on a laptop", config, expected)

@@ -77,7 +77,8 @@ def picture_cost(spec: str) -> tuple[float | None, int | None]:
             return None, None
         (module, size), place = tower, "meta"
     with torch.device(place), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        vector = module.eval()(torch.zeros(1, 3, size, size))
+        # The counter cannot follow parameters that are themselves inputs (attention pooling).
+        vector = module.eval().requires_grad_(False)(torch.zeros(1, 3, size, size))
     if isinstance(vector, tuple):
         vector = vector[0]
     return float(counter.get_total_flops()), int(vector.shape[-1])
@@ -92,7 +93,8 @@ def _tower(spec: str) -> "tuple[nn.Module, int] | None":
         from open_clip.model import _build_vision_tower
 
         name = _HUB_TOWERS.get(rest, rest.partition("/")[0].partition("@")[0])
-        config = open_clip.get_model_config(name)
+        # open_clip would look for what has a schema (hf-hub:, local-dir:), on the network too.
+        config = None if ":" in name else open_clip.get_model_config(name)
         if config is None:
             return None
         with torch.device("meta"):

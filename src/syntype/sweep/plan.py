@@ -217,12 +217,24 @@ class _Planner:
                     follows = workshop.train_run(key, "clusters", run.key, train)
                     trained = "done" if follows.finished else "to do"
                 what = f"k = {k:,}, seed {seed}"
-                if k > self.n_train:
+                if cluster.within != "all":
+                    what += f": for each {cluster.within}"
+                elif k > self.n_train:
                     what += f": will fail, only {self.n_train:,} pictures to train on"
                 cost = kmeans_cost(self.n_train, dim, k, cluster.iterations)
-                steps.append(Step("cluster", what, clustered, cost, k * dim * 4))
-                steps.append(self._train(what, trained, k, train, per_picture, dim))
+                n_clusters = self._n_clusters(k)
+                steps.append(Step("cluster", what, clustered, cost, n_clusters * dim * 4))
+                steps.append(self._train(what, trained, n_clusters, train, per_picture, dim))
         return steps
+
+    def _n_clusters(self, k: int) -> int:
+        """The number of clusters that a k comes to, at most."""
+        if self.config.cluster.within == "all":
+            return k
+        groups = self.n_species
+        if self.config.cluster.within == "group":
+            groups = 1 if self.dataset is None else len(self.dataset.counts("taxonGroup"))
+        return min(k * groups, self.n_train)
 
     def _controls(self, per_picture: float | None, dim: int) -> list[Step]:
         steps = []
@@ -235,7 +247,7 @@ class _Planner:
             for seed in self.config.seeds:
                 train = replace(self.config.train, seed=seed)
                 what = f"{name}, seed {seed}"
-                size = k or max(self.config.k)
+                size = k or self._n_clusters(max(self.config.k))
                 state = self._control_state(objective, train)
                 steps.append(self._train(what, state, size, train, per_picture, dim))
         return steps

@@ -96,21 +96,26 @@ class _Sweep:
             self.workshop.progress.say(f"{what} failed: {error}")
 
     def one(self, base: Model, k: int, seed: int) -> None:
-        """Cluster at k, train against the clusters, score."""
+        """Cluster at k, train against the clusters, score.
+
+        From here on k is the number of clusters there are: with `--cluster.within species` the k
+        asked for is that of each species at most, and two of them may come to the same clusters.
+        """
         clustering = self.workshop.clusters(
             base, ClusterConfig.of(replace(self.config.cluster, seed=seed), k)
         )
-        self.clusters[k, seed] = clustering
-        self.outcome.clusterings.append((k, seed, clustering.key))
-        self.train(base, "clusters", clustering, seed, k)
+        n_clusters = clustering.clusters.k
+        if (n_clusters, seed) in self.clusters:
+            self.workshop.progress.say(f"k = {k:,} gives the same {n_clusters:,} clusters again")
+            return
+        self.clusters[n_clusters, seed] = clustering
+        self.outcome.clusterings.append((n_clusters, seed, clustering.key))
+        self.train(base, "clusters", clustering, seed)
 
-    def train(
-        self, base: Model, role: Objective, clustering: Clustering | None, seed: int, k: int | None
-    ) -> None:
+    def train(self, base: Model, role: Objective, clustering: Clustering | None, seed: int) -> None:
         """Train against one objective and score."""
         config = replace(self.config.train, seed=seed)
-        model = self.workshop.trained(base, role, clustering, config)
-        self.score(replace(model, k=model.k if k is None else k))
+        self.score(self.workshop.trained(base, role, clustering, config))
 
     def controls(self, base: Model) -> None:
         """Species labels, and the chosen k's cluster labels dealt at random."""
@@ -120,13 +125,13 @@ class _Sweep:
             if "species" in wanted:
                 self.attempt(
                     f"species labels, seed {seed}",
-                    partial(self.train, base, "species", None, seed, None),
+                    partial(self.train, base, "species", None, seed),
                 )
             clustering = self.clusters.get((chosen, seed)) if chosen else None
             if "random" in wanted and clustering is not None:
                 self.attempt(
                     f"random labels, seed {seed}",
-                    partial(self.train, base, "random", clustering, seed, chosen),
+                    partial(self.train, base, "random", clustering, seed),
                 )
 
     def chosen_k(self) -> int | None:
@@ -263,11 +268,12 @@ def _stages(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> list[Sta
     ks = sorted({k for k, _, _ in outcome.clusterings})
     n_trained = sum(entry.role in _TRAINED for entry in outcome.models)
     splits = ", ".join(f"{parts[name]:,} {name}" for name in ("train", "val", "test"))
+    what = "train" if (within := config.cluster.within) == "all" else f"each {within} of train"
     how = "adapters on cached vectors" if config.train.mode == "adapt" else "image towers"
     return [
         Stage("data", f"{len(dataset):,} pictures: {splits}"),
         Stage("embed", f"{len(names)} encoders: {', '.join(names)}"),
-        Stage("cluster", f"spherical k-means of train at k = {', '.join(map(str, ks)) or 'none'}"),
+        Stage("cluster", f"spherical k-means of {what} at k = {', '.join(map(str, ks)) or 'none'}"),
         Stage("train", f"{n_trained} {how}, {len(config.seeds)} seeds"),
         Stage("evaluate", f"{n_models} models on val and test, {config.evaluate.protocol}"),
         Stage("compare", f"choice on val, {config.evaluate.resamples:,} resamples of units"),
