@@ -39,7 +39,10 @@ DATA = DataConfig(data=("x",))
         (lambda: SweepConfig(samples=DATA, k=(3, 3)), "--k"),
         (lambda: SweepConfig(samples=DATA, k=(3,), seeds=()), "--seeds"),
         (lambda: SweepConfig(samples=DATA, k=(3,), objective=("random",)), "--objective"),
-        (lambda: SweepConfig(samples=DATA, k=(3,), train=TrainConfig(form="mlcd")), "--cluster.top"),
+        (
+            lambda: SweepConfig(samples=DATA, k=(3,), train=TrainConfig(form="mlcd")),
+            "--cluster.top",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_name_of_its_flag(make, flag: str) -> None:
@@ -71,7 +74,9 @@ def test_one_k_of_a_family_of_clusterings() -> None:
 
 
 def test_the_floor_is_always_among_the_references_once() -> None:
-    plain_sweep = SweepConfig(samples=DATA, k=(3,), base="descriptors", baseline=("timm:a", "timm:a"))
+    plain_sweep = SweepConfig(
+        samples=DATA, k=(3,), base="descriptors", baseline=("timm:a", "timm:a")
+    )
     assert plain_sweep.references == (
         (configs.FLOOR, "floor"),
         ("descriptors", "base"),

@@ -25,6 +25,9 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
 
 
 def test_siblings_of_the_root_have_codes_of_their_own() -> None:
-    codes = [cls.exit_code for cls in classes() if cls.__base__ is errors.SyntypeError
-             or errors.SyntypeError in cls.__bases__]
+    codes = [
+        cls.exit_code
+        for cls in classes()
+        if cls.__base__ is errors.SyntypeError or errors.SyntypeError in cls.__bases__
+    ]
     assert len(codes) == len(set(codes))

@@ -67,7 +67,10 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="may not be written"), files.clear_disk_errors(tmp_path):
+    with (
+        pytest.raises(ResourceError, match="may not be written"),
+        files.clear_disk_errors(tmp_path),
+    ):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 

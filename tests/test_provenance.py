@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from syntype import provenance
 
 plain_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -64,5 +68,7 @@ def test_a_file_has_the_hash_of_its_bytes(tmp_path: Path) -> None:
 
 def test_the_environment_names_what_a_reader_needs() -> None:
     environment = provenance.environment()
-    assert {"syntype", "commit", "command", "time", "host", "python", "versions"} <= set(environment)
+    assert {"syntype", "commit", "command", "time", "host", "python", "versions"} <= set(
+        environment
+    )
     assert "torch" in environment["versions"]

@@ -46,6 +46,13 @@ class Workplace:
     quiet: bool = False
     """Show no progress bars."""
 
+    def __post_init__(self) -> None:
+        """Check the workspace."""
+        _check(
+            not self.workspace.is_file(),
+            f"{self.workspace} is a file. Name a folder, there or to be made: --workspace runs.",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:

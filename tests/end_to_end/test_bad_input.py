@@ -64,7 +64,7 @@ def test_an_empty_class_does_not_stop_the_others(
     out = capsys.readouterr().out
     assert "24 pictures" in out
     assert "Salmo" in out
-    assert "no picture" in out
+    assert "a folder without pictures" in out
 
 
 def test_one_class(fail: Callable[..., Failure], tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_workspace_that_is_a_file(
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(SystemExit) as stop:
         main(["sweep", "--data", str(photos), *FAST, "--workspace", str(tmp_path / "file")])
-    assert stop.value.code == 7
-    assert "--workspace" in capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "file is a file. Name a folder, there or to be made: --workspace" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

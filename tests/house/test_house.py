@@ -166,9 +166,12 @@ def test_every_part_has_a_layer() -> None:
 def test_the_readme_tree_names_what_there_is() -> None:
     """Each module or package of the source has a caption in the README's tree, and no other has."""
     block = (ROOT / "README.md").read_text().split("<!-- tree -->")[1].split("```")[1]
-    named = set(re.findall(r"^[ │├└─]*([\w./]+)\s{2,}", block, flags=re.MULTILINE))
-    here = {p.name + ("/" if p.is_dir() else "") for p in SOURCE.iterdir()
-            if (p.is_dir() and (p / "__init__.py").exists()) or p.suffix == ".py"}
+    named = set(re.findall(r"^[ │├└─]*([\w./]+) {2,}", block, flags=re.MULTILINE))
+    here = {
+        p.name + ("/" if p.is_dir() else "")
+        for p in SOURCE.iterdir()
+        if (p.is_dir() and (p / "__init__.py").exists()) or p.suffix == ".py"
+    }
     assert here <= named, f"not in the README's tree: {here - named}"
     for name in named:
         places = [ROOT / name, SOURCE / name, ROOT / "src" / name]

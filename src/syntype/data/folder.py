@@ -54,9 +54,22 @@ def read_folder(path: Path, config: DataConfig, *, name: str = "") -> Dataset:
             "taxonGroup": [folder[0] if len(folder) > 1 else None for folder in folders],
             "split": [place[0] if by_split else None for place in inside],
         },
-        left_out=[(place, "in no class folder") for place in loose],
+        left_out=[
+            *((place, "in no class folder") for place in loose),
+            *((folder, "a folder without pictures") for folder in _without_pictures(path, inside)),
+        ],
     )
     return to_dataset(records, config)
+
+
+def _without_pictures(path: Path, inside: list[list[str]]) -> list[str]:
+    """The folders directly in `path` that hold nothing to use: a class that got lost, perhaps."""
+    found = {place[0] for place in inside}
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if entry.is_dir()]
+    return sorted(
+        f"{name}/" for name in names if name not in found and not name.startswith((".", "__MACOSX"))
+    )
 
 
 def name_of_folder(path: Path) -> str:

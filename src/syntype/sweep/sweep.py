@@ -8,7 +8,7 @@ name or missing weights stop the job before it costs anything.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,16 @@ from syntype.clustering.clusters import Clusters
 from syntype.configs import ClusterConfig, Objective, SweepConfig, Workplace, rebuild
 from syntype.data.dataset import Dataset
 from syntype.data.records import left_out_notes, merge_left_out
-from syntype.errors import DataNotFoundError, IncompleteError, SyntypeError, UsageError
+from syntype.errors import (
+    DataNotFoundError,
+    IncompleteError,
+    ResourceError,
+    SyntypeError,
+    UsageError,
+)
 from syntype.evaluation.scores import Scores
 from syntype.progress import SILENT, Progress
-from syntype.provenance import plain
+from syntype.provenance import environment, plain
 from syntype.report.compare import ClusterQuality, Context, Evaluated, compare
 from syntype.report.data import Role, Stage
 from syntype.report.describe import describe_dataset
@@ -29,6 +35,7 @@ from syntype.report.page import write_report
 from syntype.runs import Run
 from syntype.sweep.workshop import Clustering, Model, Workshop
 
+_TRAINED = ("clusters", "species", "random")
 _OUTCOME = "outcome.json"
 _REPORT = "report"
 
@@ -88,9 +95,15 @@ class _Sweep:
         return self.outcome
 
     def attempt(self, what: str, work: Callable[[], None]) -> None:
-        """Do `work`; a failure is noted, and the sweep goes on."""
+        """Do `work`; a failure is noted, and the sweep goes on.
+
+        Raises:
+            ResourceError: The machine refused, and would refuse the rest as well.
+        """
         try:
             work()
+        except ResourceError:
+            raise
         except SyntypeError as error:
             self.outcome.failures.append((what, str(error)))
             self.workshop.progress.say(f"{what} failed: {error}")
@@ -228,8 +241,6 @@ def _quality(k: int, seed: int, clusters: Clusters) -> ClusterQuality:
 
 
 def _provenance(run: Run) -> Mapping[str, Any]:
-    from syntype.provenance import environment
-
     return {**environment(), "run": run.key}
 
 
@@ -255,9 +266,19 @@ def _context(whole: Dataset, config: SweepConfig, outcome: Outcome) -> Context:
         dataset={**describe_dataset(dataset), "revision": whole.revision},
         n_modes=modes,
         stages=_stages(dataset, config, outcome),
-        settings=plain(config),
+        settings=_settings(config),
         failures=outcome.failures,
     )
+
+
+def _settings(config: SweepConfig) -> Mapping[str, Any]:
+    """The settings as the report shows them: of a data set's path only its last part."""
+    settings = plain(config)
+    settings["samples"]["data"] = [
+        str(spec) if spec.startswith("synthetic:") else PurePath(spec).name
+        for spec in config.samples.data
+    ]
+    return settings
 
 
 def _stages(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> list[Stage]:
@@ -271,16 +292,13 @@ def _stages(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> list[Sta
     what = "train" if (within := config.cluster.within) == "all" else f"each {within} of train"
     how = "adapters on cached vectors" if config.train.mode == "adapt" else "image towers"
     return [
-        Stage("data", f"{len(dataset):,} pictures: {splits}"),
-        Stage("embed", f"{len(names)} encoders: {', '.join(names)}"),
-        Stage("cluster", f"spherical k-means of {what} at k = {', '.join(map(str, ks)) or 'none'}"),
-        Stage("train", f"{n_trained} {how}, {len(config.seeds)} seeds"),
-        Stage("evaluate", f"{n_models} models on val and test, {config.evaluate.protocol}"),
-        Stage("compare", f"choice on val, {config.evaluate.resamples:,} resamples of units"),
+        Stage("Data", f"{len(dataset):,} pictures: {splits}"),
+        Stage("Embed", f"{len(names)} encoders: {', '.join(names)}"),
+        Stage("Cluster", f"spherical k-means of {what} at k = {', '.join(map(str, ks)) or 'none'}"),
+        Stage("Train", f"{n_trained} {how}, {len(config.seeds)} seeds"),
+        Stage("Evaluate", f"{n_models} models on val and test, {config.evaluate.protocol}"),
+        Stage("Compare", f"choice on val, {config.evaluate.resamples:,} resamples of units"),
     ]
-
-
-_TRAINED = ("clusters", "species", "random")
 
 
 def rewrite_report(folder: Path) -> Path:
