@@ -11,11 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import jaxtyping
+import pytest
 
 # Every annotated function of syntype is checked against its shapes and types, in tests only.
 jaxtyping.install_import_hook("syntype", "beartype.beartype")
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,9 +16,9 @@ from syntype.errors import ResourceError
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "file.txt"
-    with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
+    with pytest.raises(IsADirectoryError), files.atomic_path(target) as temporary:
         temporary.write_text("half")
-        raise RuntimeError
+        tmp_path.read_text()
     assert list(target.parent.iterdir()) == []
     files.write_text(target, "whole")
     assert target.read_text() == "whole"

@@ -37,8 +37,8 @@ from syntype.version import __version__
 if TYPE_CHECKING:
     from syntype.sweep import Workshop
 
-# OpenMP's threads spin while they wait for each other, which on shared processors made trainings six
-# times slower (LOG.md, 2026-11-23). Read when torch is loaded, so it stands before that.
+# OpenMP's threads spin while they wait for each other, which on shared processors made trainings
+# six times slower (LOG.md, 2026-11-23). Read when torch is loaded, so it stands before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_INTERRUPTED, EXIT_OUR_FAULT = 130, 70
