@@ -102,7 +102,7 @@ def test_vectors_that_are_nan(
     fail: Callable[..., Failure], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = fake_encoder(module=Nothing())
-    monkeypatch.setattr("syntype.encoders.load.load_encoder", lambda spec, device: encoder)
+    monkeypatch.setattr("syntype.sweep.workshop.load_encoder", lambda spec, device: encoder)
     code, line = fail(photos)
     assert code == 5
     assert "zero, NaN or infinite" in line
@@ -146,7 +146,9 @@ def test_a_workspace_that_is_a_file(
     with pytest.raises(SystemExit) as stop:
         main(["sweep", "--data", str(photos), *FAST, "--workspace", str(tmp_path / "file")])
     assert stop.value.code == 2
-    assert "file is a file. Name a folder, there or to be made: --workspace" in capsys.readouterr().err
+    assert (
+        "file is a file. Name a folder, there or to be made: --workspace" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_real_fish_and_plankton(real_data: Callable[[str], Path], sweep: Sweep) 
     )
     data = report_of(sweep(config))
     assert data["failures"] == []
-    assert set(data["dataset"]["groups"]) == {"Fish", "Plankton"}
+    assert set(data["dataset"]["groups"]) == {"fish", "plankton"}
     assert data["dataset"]["notes"]["unitsCut"]["units"] == 0
     test = {scope["name"]: scope for scope in data["scopes"] if scope["split"] == "test"}
     assert test["Overall"]["n_scored"] == test["Fish"]["n_scored"] + test["Plankton"]["n_scored"]

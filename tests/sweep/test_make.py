@@ -35,7 +35,7 @@ def spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workshop, S
     speaker = Speaker(8)
     plain = fake_encoder()
     encoder = Encoder(**{**vars(plain), "encode_texts": speaker})
-    monkeypatch.setattr("syntype.encoders.load.load_encoder", lambda spec, device: encoder)
+    monkeypatch.setattr("syntype.sweep.workshop.load_encoder", lambda spec, device: encoder)
     write_class_folders(tmp_path / "photos", n_species=5, n_images=20)
     config = tiny_sweep(tmp_path / "photos")
     place = Workplace(workspace=tmp_path / "runs", quiet=True)

@@ -118,5 +118,5 @@ def test_clusters_within_species_are_compared_by_how_many_there_are(tmp_path: Pa
     assert [point["k"] for point in data["quality"]] == ks
     assert data["failures"] == []
     assert data["nearest"] is None
-    stage = next(stage for stage in data["stages"] if stage["name"] == "cluster")
+    stage = next(stage for stage in data["stages"] if stage["name"] == "Cluster")
     assert "each species of train" in stage["detail"]

@@ -31,6 +31,7 @@ from syntype.embeddings.embed import derive, derived_key, embed, key_of
 from syntype.embeddings.store import Embeddings, StoreKey
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
+from syntype.encoders.load import load_encoder, resolve_device
 from syntype.errors import DataError, MediaError
 from syntype.evaluation.scores import Scores
 from syntype.evaluation.similarity import retrieve
@@ -123,8 +124,6 @@ class Workshop:
     def encoder(self, spec: str) -> Encoder:
         """The encoder that `spec` names, loaded once; its identity is remembered for plans."""
         if spec not in self._encoders:
-            from syntype.encoders.load import load_encoder
-
             self.progress.say(f"loading {spec}")
             self._encoders[spec] = load_encoder(spec, self.place.device)
             remember(self.place.workspace, spec, self._encoders[spec].identity)
@@ -224,7 +223,7 @@ class Workshop:
         if config.mode == "adapt":
             vectors = self.adapted(base, folder)
         else:
-            vectors = self.vectors(load_checkpoint(folder, self.place.device))
+            vectors = self.vectors(load_checkpoint(folder, str(resolve_device(self.place.device))))
         name, k = TRAINED_NAMES[objective], int(run.record["n_classes"])
         return Model(name, objective, f"checkpoint:{folder}", vectors, k, config.seed)
 
