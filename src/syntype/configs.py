@@ -103,8 +103,8 @@ class EmbedConfig:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        _check(self.batch_size > 0, "--batch-size must be at least 1.")
-        _check(self.shard_rows > 0, "--shard-rows must be at least 1.")
+        _check(self.batch_size > 0, "--embed.batch-size must be at least 1.")
+        _check(self.shard_rows > 0, "--embed.shard-rows must be at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +128,12 @@ class KMeansConfig:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        _check(self.iterations > 0, "--iterations must be at least 1.")
-        _check(self.top >= 1, "--top must be at least 1.")
+        _check(self.iterations > 0, "--cluster.iterations must be at least 1.")
+        _check(self.top >= 1, "--cluster.top must be at least 1.")
         _check(
             self.within == "all" or self.top == 1,
-            f"--within {self.within} knows one label a picture, since further ones would be of "
-            "another species: leave --top at 1.",
+            f"--cluster.within {self.within} knows one label a picture, since further ones would "
+            "be of another species: leave --cluster.top at 1.",
         )
 
 
@@ -142,7 +142,7 @@ class ClusterConfig(KMeansConfig):
     """Spherical k-means over unit vectors at one k."""
 
     k: int
-    """Number of clusters; with --within species, clusters per species at most."""
+    """Number of clusters; with --cluster.within species, clusters per species at most."""
 
     def __post_init__(self) -> None:
         """Check k as well."""
@@ -182,16 +182,16 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _check(self.scale > 0, "--scale must be positive.")
-        _check(self.margin >= 0, "--margin must be 0 or more.")
+        _check(self.scale > 0, "--train.scale must be positive.")
+        _check(self.margin >= 0, "--train.margin must be 0 or more.")
         _check(
             self.margin_type == "cosface" or self.margin < math.pi,
-            f"--margin is an angle in radians for {self.margin_type} and must be below pi, not "
-            f"{self.margin}: 0.3 is usual.",
+            f"--train.margin is an angle in radians for {self.margin_type} and must be below pi, "
+            f"not {self.margin}: 0.3 is usual.",
         )
-        _check(0 < self.class_fraction <= 1, "--class-fraction must lie in (0, 1].")
-        _check(0 < self.feature_fraction <= 1, "--feature-fraction must lie in (0, 1].")
-        _check(0 <= self.filter <= 1, "--filter must lie in [0, 1].")
+        _check(0 < self.class_fraction <= 1, "--train.class-fraction must lie in (0, 1].")
+        _check(0 < self.feature_fraction <= 1, "--train.feature-fraction must lie in (0, 1].")
+        _check(0 <= self.filter <= 1, "--train.filter must lie in [0, 1].")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,16 +231,16 @@ class TrainConfig(LossConfig):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        _check(self.epochs > 0, "--epochs must be at least 1.")
-        _check(self.batch_size > 1, "--batch-size must be at least 2.")
-        _check(self.lr > 0, "--lr must be positive.")
-        _check(self.centre_lr_factor > 0, "--centre-lr-factor must be positive.")
-        _check(self.weight_decay >= 0, "--weight-decay must be 0 or more.")
-        _check(0 <= self.warmup < 1, "--warmup must lie in [0, 1).")
-        _check(self.clip >= 0, "--clip must be 0 (off) or more.")
-        _check(self.hidden > 0, "--hidden must be at least 1.")
-        _check(self.checkpoint_every > 0, "--checkpoint-every must be at least 1.")
-        _check(self.rounds >= 1, "--rounds must be at least 1.")
+        _check(self.epochs > 0, "--train.epochs must be at least 1.")
+        _check(self.batch_size > 1, "--train.batch-size must be at least 2.")
+        _check(self.lr > 0, "--train.lr must be positive.")
+        _check(self.centre_lr_factor > 0, "--train.centre-lr-factor must be positive.")
+        _check(self.weight_decay >= 0, "--train.weight-decay must be 0 or more.")
+        _check(0 <= self.warmup < 1, "--train.warmup must lie in [0, 1).")
+        _check(self.clip >= 0, "--train.clip must be 0 (off) or more.")
+        _check(self.hidden > 0, "--train.hidden must be at least 1.")
+        _check(self.checkpoint_every > 0, "--train.checkpoint-every must be at least 1.")
+        _check(self.rounds >= 1, "--train.rounds must be at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,18 +264,18 @@ class EvaluateConfig:
         """Check the ranges."""
         _check(
             0 < len(self.ranks) == len(set(self.ranks)),
-            "--ranks must name at least one rank, each once.",
+            "--evaluate.ranks must name at least one rank, each once.",
         )
         _check(
             0 < len(self.recall_at) == len(set(self.recall_at)) and min(self.recall_at) > 0,
-            "--recall-at must name depths of 1 or more, each once.",
+            "--evaluate.recall-at must name depths of 1 or more, each once.",
         )
-        _check(self.resamples >= 100, "--resamples below 100 give no honest interval.")
-        _check(0.5 <= self.confidence < 1, "--confidence must lie in [0.5, 1).")
+        _check(self.resamples >= 100, "--evaluate.resamples below 100 give no honest interval.")
+        _check(0.5 <= self.confidence < 1, "--evaluate.confidence must lie in [0.5, 1).")
         _check(
             (self.resamples + 1) * (1 - self.confidence) >= 2,
-            f"--resamples {self.resamples} cannot show the ends of an interval of confidence "
-            f"{self.confidence}: take more resamples.",
+            f"--evaluate.resamples {self.resamples} cannot show the ends of an interval of "
+            f"confidence {self.confidence}: take more resamples.",
         )
 
 

@@ -89,11 +89,11 @@ def test_a_cluster_that_is_nobodys_nearest_keeps_its_samples(top):
 def test_what_cannot_be_is_refused():
     with pytest.raises(UsageError, match="399 ids were given for 400"):
         cluster(VECTORS, IDS[1:], ClusterConfig(k=3))
-    with pytest.raises(UsageError, match="--within species needs the species"):
+    with pytest.raises(UsageError, match=r"--cluster\.within species needs the species"):
         cluster(VECTORS, IDS, ClusterConfig(k=3, within="species"))
-    with pytest.raises(UsageError, match="leave --top at 1"):
+    with pytest.raises(UsageError, match=r"leave --cluster\.top at 1"):
         ClusterConfig(k=3, within="species", top=2)
-    with pytest.raises(UsageError, match="--top must lie between 1 and 3"):
+    with pytest.raises(UsageError, match=r"--cluster\.top must lie between 1 and 3"):
         cluster(VECTORS, IDS, ClusterConfig(k=3, top=4))
 
 

@@ -48,5 +48,5 @@ def test_equal_centres_are_taken_by_index(top):
 
 @pytest.mark.parametrize("top", [0, 5])
 def test_labels_must_be_there_to_be_taken(top):
-    with pytest.raises(UsageError, match="--top must lie between 1 and 4"):
+    with pytest.raises(UsageError, match=r"--cluster\.top must lie between 1 and 4"):
         assign(noise(3, 4), noise(4, 4), top=top)

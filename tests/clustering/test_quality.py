@@ -71,7 +71,7 @@ def test_texts_that_name_the_species_are_reported_and_other_texts_are_not():
     of_something_else = noise(600, 32, 2).numpy()
     text = leak_warning(image, joint_features(image, of_label), species)
     assert text is not None
-    assert "--features image" in text
+    assert "--cluster.features image" in text
     assert leak_warning(image, joint_features(image, of_something_else), species) is None
     assert leak_warning(image, image, species) is None
     assert leak_warning(image, image, ["one"] * 600) is None

@@ -1,5 +1,6 @@
 """The command line as a user types it; in a process of its own where that matters."""
 
+import ast
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from fakes.class_folders import write_class_folders
 from syntype import errors
 from syntype.cli import EXIT_INTERRUPTED, EXIT_OUR_FAULT, main
 
+ROOT = Path(__file__).parents[2]
 TINY = ["--data", "synthetic:species=6,images=90,size=48"]
 STAGES = ("embed", "cluster", "train", "evaluate", "report")
 FAST = ["--train.epochs", "2", "--evaluate.resamples", "100"]
@@ -191,7 +193,7 @@ def test_interrupts_and_our_own_faults_have_their_codes(
 
 
 def test_every_exit_code_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     documented = {
         int(line.split("|")[1])
         for line in page.splitlines()
@@ -204,6 +206,23 @@ def test_every_exit_code_is_documented() -> None:
         if isinstance(error, type) and issubclass(error, errors.SyntypeError)
     }
     assert codes - {1} | {0, EXIT_INTERRUPTED, EXIT_OUR_FAULT} == documented
+
+
+def test_every_option_that_a_message_names_can_be_typed() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    option = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
+    known = {*option.findall(page), "--help"}
+    elsewhere = {"report", "provenance.py", "hub.py"}  # style sheets, git's, the hub's own tool
+    named = {
+        (found, path.name)
+        for path in (ROOT / "src" / "syntype").rglob("*.py")
+        if not elsewhere & set(path.parts)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for found in option.findall(node.value)
+    }
+    assert len(named) > 50
+    assert {(found, name) for found, name in named if found not in known} == set()
 
 
 def test_broken_pictures_are_left_out_and_named_or_stop_the_job(

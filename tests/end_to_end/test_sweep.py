@@ -284,8 +284,10 @@ def test_real_fish_and_plankton(real_data: Callable[[str], Path], sweep: Sweep) 
     assert data["failures"] == []
     assert set(data["dataset"]["groups"]) == {"fish", "plankton"}
     assert data["dataset"]["notes"]["unitsCut"]["units"] == 0
+    origins = {note["origin"] for note in data["dataset"]["notes"]["splits"].values()}
+    assert origins <= {"given", "completed"}
     test = {scope["name"]: scope for scope in data["scopes"] if scope["split"] == "test"}
-    assert test["Overall"]["n_scored"] == test["Fish"]["n_scored"] + test["Plankton"]["n_scored"]
+    assert test["Overall"]["n_scored"] == test["fish"]["n_scored"] + test["plankton"]["n_scored"]
     values = {
         (score["model"], score["scope"]): score["value"]["estimate"]
         for score in data["scores"]
@@ -293,5 +295,5 @@ def test_real_fish_and_plankton(real_data: Callable[[str], Path], sweep: Sweep) 
         == ("test", data["metric"], "species", "macro")
     }
     # Hand-made descriptors beat raw pixels on both.
-    for scope in ("Fish", "Plankton"):
+    for scope in ("fish", "plankton"):
         assert values[data["base"], scope] > values[data["floor"], scope] > 0.02

@@ -259,7 +259,7 @@ def test_holm_worked_example():
         (DataError, "infinite", {"values": np.full((1, 3), np.inf)}),
         (DataError, "unknown", {"units": ["a", "", "b"]}),
         (UsageError, "100 resamples cannot show", {"resamples": 100, "confidence": 0.999}),
-        (UsageError, "--confidence of at least", {"confidence": 0.4}),
+        (UsageError, "--evaluate.confidence of at least", {"confidence": 0.4}),
         (UsageError, "replicates must number", {"replicates": [1]}),
         (UsageError, "replicates must number", {"replicates": [0, 0]}),
     ],

@@ -179,7 +179,9 @@ def cluster(
         )
         return from_kmeans(found, vectors, ids, config, progress=progress)
     if groups is None:
-        raise UsageError(f"--within {config.within} needs the {config.within} of each sample.")
+        raise UsageError(
+            f"--cluster.within {config.within} needs the {config.within} of each sample."
+        )
     parted = cluster_within(
         vectors,
         groups,

@@ -101,8 +101,8 @@ def assign(
     """
     if not 1 <= top <= len(centres):
         raise UsageError(
-            f"{top} labels cannot be taken from {len(centres)} clusters: --top must lie between "
-            f"1 and {len(centres)}."
+            f"{top} labels cannot be taken from {len(centres)} clusters: --cluster.top must lie "
+            f"between 1 and {len(centres)}."
         )
     rows = Rows(vectors, device)
     check_width(rows, centres)

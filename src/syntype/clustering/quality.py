@@ -201,8 +201,8 @@ def leak_warning(
     return (
         f"The text features seem to carry the label: clusters of joint features agree with the "
         f"species far better (AMI {joint:.2f}) than clusters of the pictures alone ({image:.2f}). "
-        "Scores of what is trained on them say little about pictures: use --features image, or "
-        "texts that do not name the species."
+        "Scores of what is trained on them say little about pictures: use --cluster.features "
+        "image, or texts that do not name the species."
     )
 
 
@@ -233,6 +233,6 @@ def joint_features(
     if not norms.all():
         raise UsageError(
             f"The picture and the text of sample number {int(np.argmin(norms))} point in opposite "
-            "directions, so their mean has none. Use --features image."
+            "directions, so their mean has none. Use --cluster.features image."
         )
     return mean / norms

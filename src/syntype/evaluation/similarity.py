@@ -68,7 +68,8 @@ def retrieve(
     if (config.protocol == "gallery") != (gallery is not None):
         raise UsageError(
             f"Protocol {config.protocol!r} {'takes no' if gallery else 'needs a'} gallery: use "
-            f"--protocol {'gallery' if gallery else 'leave-one-out'}, or change what is passed."
+            f"--evaluate.protocol {'gallery' if gallery else 'leave-one-out'}, or change what is "
+            "passed."
         )
     names = tuple(dict.fromkeys((*config.ranks, "species")))
     query = _Items.read(vectors, samples, names, "queries")

@@ -465,7 +465,7 @@ def _checked(
     if _tail(resamples, confidence) < 1 or confidence < 0.5:
         raise UsageError(
             f"{resamples} resamples cannot show an interval of confidence {confidence}: use "
-            "--resamples 2000 or more, and a --confidence of at least 0.5."
+            "--evaluate.resamples 2000 or more, and a --evaluate.confidence of at least 0.5."
         )
     groups = np.arange(m) if replicates is None else np.asarray(replicates)
     if len(groups) != m or set(groups.tolist()) != set(range(groups.max() + 1)):
