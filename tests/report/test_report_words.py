@@ -6,6 +6,8 @@ from syntype.report import formats, words
 from syntype.report.compare import compare
 from syntype.report.data import Comparison, Value
 
+GAIN = (0.05, 0.02, 0.08, 0.01)
+
 
 def answered(data, question, estimate, lower, upper, p_holm):
     """`data` with the overall answer to one question replaced."""
@@ -14,7 +16,8 @@ def answered(data, question, estimate, lower, upper, p_holm):
         for one in data.comparisons
         if (one.question, one.scope, one.average) != (question, "Overall", "macro")
     ]
-    second = {"base": data.base, "count": data.nearest}[question]
+    random = data.random_for(data.best.k)
+    second = {"base": data.base, "count": data.nearest, "random": random and random.key}[question]
     new = Comparison(
         question, "Overall", "macro", data.best.key, second,
         Value(estimate, lower, upper), p_holm, p_holm, 5,
@@ -45,7 +48,26 @@ def test_the_answer_says_more_than_the_interval_only_where_it_may(compared, answ
 )
 def test_the_verdict_on_the_hypothesis_follows_the_interval(compared, answer, expected):
     assert compared.best.k == 48
-    assert expected in words.hypothesis(answered(compared, "count", *answer))
+    better = answered(answered(compared, "base", *GAIN), "random", *GAIN)
+    assert expected in words.hypothesis(answered(better, "count", *answer))
+
+
+@pytest.mark.parametrize("question", ["base", "random"])
+def test_beating_few_clusters_alone_supports_nothing(compared, question):
+    """Many clusters that do no better than random labels, or than no training, did less harm."""
+    data = compared
+    for other in ("base", "random", "count"):
+        data = answered(data, other, *GAIN)
+    assert "which supports" in words.hypothesis(data)
+    data = answered(data, question, 0.003, -0.008, 0.015, 0.5)
+    assert "does not support the hypothesis" in words.hypothesis(data)
+    assert "no gain over" in words.hypothesis(data)
+
+
+def test_the_methods_say_what_was_clustered(compared):
+    settings = {**compared.settings, "cluster": {"within": "species", "iterations": 20}}
+    text = words.methods(dataclasses.replace(compared, settings=settings))
+    assert "spherical k-means within each species (at most 20 iterations)" in text
 
 
 def test_one_cluster_per_species_does_not_support_the_hypothesis(compared):

@@ -116,6 +116,21 @@ def group_answers(data: ReportData) -> list[tuple[str, str]]:
     return answers
 
 
+def _is_gain(data: ReportData, one: Comparison | None) -> bool:
+    """Whether the chosen clusters are shown to be better in this comparison."""
+    return one is not None and is_shown(one, data.confidence) and (one.difference.estimate or 0) > 0
+
+
+def _unbeaten(data: ReportData) -> list[str]:
+    """What the chosen clusters must beat, and are not shown to: the base, and random labels.
+
+    Many clusters that do as well as shuffled ones, or as no training, merely did less harm than
+    few; that says nothing for them.
+    """
+    answers = [data.comparison(question) for question in ("base", "random")]
+    return [data.by_key[one.second].name for one in answers if one and not _is_gain(data, one)]
+
+
 def hypothesis(data: ReportData) -> str:
     """Whether several clusters per species represented the species better than one."""
     best = data.best
@@ -146,12 +161,18 @@ def hypothesis(data: ReportData) -> str:
         )
     if one is None:
         return said
-    if is_shown(one, data.confidence) and (one.difference.estimate or 0) > 0:
+    unbeaten = _unbeaten(data)
+    if _is_gain(data, one) and times <= 1:
+        verdict = "so fewer clusters than species did better here, against the hypothesis"
+    elif _is_gain(data, one) and unbeaten:
+        verdict = (
+            f"but no gain over {' or '.join(unbeaten)} can be shown, so this does not support the "
+            "hypothesis that several clusters represent a species better than one"
+        )
+    elif _is_gain(data, one):
         verdict = (
             "which supports the hypothesis that several clusters represent a species better than "
             "one"
-            if times > 1
-            else "so fewer clusters than species did better here, against the hypothesis"
         )
     elif is_shown(one, data.confidence):
         verdict = "so the choice of validation did not hold on test"
@@ -167,6 +188,11 @@ def _quoted(part: Mapping[str, Any], name: str, words: str) -> list[str]:
     return [] if value is None else [words.format(value)]
 
 
+def _within(cluster: Mapping[str, Any]) -> str:
+    words = {"species": " within each species", "group": " within each taxon group"}
+    return words.get(cluster.get("within", "all"), "")
+
+
 def _made(data: ReportData) -> str:
     cluster: Mapping[str, Any] = data.settings.get("cluster") or {}
     train: Mapping[str, Any] = data.settings.get("train") or {}
@@ -180,7 +206,8 @@ def _made(data: ReportData) -> str:
     tried = ks[0] if len(ks) == 1 else f"{', '.join(ks[:-1])} and {ks[-1]}"
     text = (
         f"Image vectors of {base} for the training split were clustered by spherical k-means"
-        f"{detail} with k = {tried}. For each k a model was trained to discriminate the clusters"
+        f"{_within(cluster)}{detail} with k = {tried}. For each k a model was trained to "
+        "discriminate the clusters"
     )
     mode = {"adapt": "as a residual adapter on the fixed vectors", "finetune": "end to end"}
     facts = [mode[train["mode"]]] if train.get("mode") in mode else []
