@@ -144,3 +144,17 @@ def test_the_readers_notes_become_sentences():
         "cuts, so that it may flatter: 2."
     )
     assert words.cleaned({}) == ""
+
+
+def test_a_group_of_singletons_says_why_it_has_no_score(compared):
+    alone = [
+        dataclasses.replace(scope, n_scored=0, n_singletons=scope.n_images)
+        if scope.name == compared.groups[0]
+        else scope
+        for scope in compared.scopes
+    ]
+    scores = tuple(one for one in compared.scores if one.scope != compared.groups[0])
+    data = dataclasses.replace(compared, scopes=tuple(alone), scores=scores)
+    group, sentence = words.group_answers(data)[0]
+    assert group == compared.groups[0]
+    assert "the only ones of their species" in sentence

@@ -101,6 +101,14 @@ def _share_of_pictures(data: ReportData, model: str, scope: str) -> str:
     return f"{formats.share(value.estimate)} % {formats.interval(value)}".strip()
 
 
+def _unscored(data: ReportData, group: str) -> str:
+    scope = data.scope(group)
+    if scope.n_scored or scope.n_singletons < scope.n_images:
+        return "no test picture can be scored."
+    alone = formats.count(scope.n_singletons)
+    return f"not scored: all {alone} test pictures are the only ones of their species."
+
+
 def group_answers(data: ReportData) -> list[tuple[str, str]]:
     """The same for each taxon group: (group, sentence)."""
     best = data.best
@@ -108,7 +116,7 @@ def group_answers(data: ReportData) -> list[tuple[str, str]]:
     for group in data.groups:
         value = None if best is None else data.value(best.key, group)
         if best is None or value is None or value.estimate is None:
-            answers.append((group, "no test picture can be scored."))
+            answers.append((group, _unscored(data, group)))
             continue
         answers.append(
             (group, f"{_share_of_pictures(data, best.key, group)}{_against(data, group)}")
