@@ -3,9 +3,10 @@
 Legend: n vectors, d dimensions, k centres, l labels a vector, b rows of a block, c centres of a
 tile; w the width of given centres, to be d.
 
-Beside its answer a search holds one tile of cosines (16 MB on a CPU, 256 MB on a GPU). On a CPU
-the row maxima are found by NumPy, whose vectorised `argmax` is about eight times as fast as
-torch's and, like it, answers the first of equal values; so ties go to the lowest index.
+Beside its answer a search holds one tile of cosines (4 MB on a CPU, which its caches hold; 128 MB
+on a GPU). On a CPU the row maxima are found by NumPy, whose vectorised `argmax` is about eight
+times as fast as torch's and, like it, answers the first of equal values; so ties go to the lowest
+index.
 """
 
 import torch
@@ -16,7 +17,7 @@ from syntype.clustering.rows import BLOCK_ROWS, Rows, Vectors
 from syntype.errors import UsageError, VectorError
 from syntype.progress import SILENT, Progress
 
-_TILE_CENTRES = {"cpu": 2048, "other": 32768}
+_TILE_CENTRES = {"cpu": 1024, "other": 32768}
 
 
 def first_max(
@@ -36,7 +37,7 @@ def nearest(
     """The nearest centre of every row and the cosine to it, exactly."""
     labels = torch.empty(rows.n, dtype=torch.int64, device=rows.device)
     cosines = torch.empty(rows.n, device=rows.device)
-    tile = _tile(rows, centres)
+    tile = tile_for(rows, len(centres))
     for start, block in rows.blocks():
         label, cosine = nearest_in_block(block, centres, tile)
         labels[start : start + len(block)] = label
@@ -70,9 +71,10 @@ def products(
     return torch.mm(block, centres.T, out=out)
 
 
-def _tile(rows: Rows, centres: Float[Tensor, "k d"]) -> Float[Tensor, "cells"]:
+def tile_for(rows: Rows, n_centres: int) -> Float[Tensor, "cells"]:
+    """Room for the cosines of a block and as many of `n_centres` as are compared at a time."""
     width = _TILE_CENTRES["cpu" if rows.device.type == "cpu" else "other"]
-    return torch.empty(BLOCK_ROWS * min(width, len(centres)), device=rows.device)
+    return torch.empty(BLOCK_ROWS * min(width, n_centres), device=rows.device)
 
 
 def assign(
@@ -107,7 +109,7 @@ def assign(
     rows = Rows(vectors, device)
     check_width(rows, centres)
     centres = centres.to(rows.device, torch.float32)
-    tile = _tile(rows, centres)
+    tile = tile_for(rows, len(centres))
     labels = torch.empty(rows.n, top, dtype=torch.int64, device=rows.device)
     cosines = torch.empty(rows.n, top, device=rows.device)
     with progress.task("Labels", rows.n) as task:

@@ -14,34 +14,35 @@ Three searches with different blind spots, each made of matrix products of full 
              with the centres of the p groups nearest to it (an inverted file), however far they
              are from its last cluster.
     worst    Vectors that were left in a wrong corner of the space are found among those with the
-             lowest cosines: the worst twentieth, tenth, fifth ... at last all are searched exactly.
+             lowest cosines; a share of the vectors, the worst ones, probes more groups, or all.
 
-What differs from the papers: the search checks itself. In each iteration 1,024 vectors, always the
-same, are searched exactly as well, and the next search is made only while the mean cosine of these
-falls short of the exact one by more than `TOLERANCE`. Late iterations need the lists alone, where
-data has structure; where it has none, the search becomes the exact one.
+What differs from the papers: the search plans and checks itself. In each iteration 1,024 vectors,
+always the same, are compared with all centres, group by group; so it is known of them what each
+number of probes, for all and for the worst, would find. The cheapest plan that leaves their mean
+cosine within `TOLERANCE` of the exact one is carried out on all vectors, and checked. Late
+iterations need the lists alone, where data has structure; where it has none, more and more of the
+vectors are searched exactly.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from syntype.clustering.nearest import first_max, nearest, nearest_in_block, products
+from syntype.clustering.nearest import first_max, nearest, nearest_in_block, products, tile_for
 from syntype.clustering.rows import BLOCK_ROWS, Rows
 
 # Largest relative loss of mean cosine that is let pass; first centres are about to move anyway.
-TOLERANCE = 2e-4
-_FIRST_TOLERANCE = 5e-3
+TOLERANCE = 5e-4
+_FIRST_TOLERANCE = 1e-2
+_AIM = 0.8  # plans leave room for what 1,024 vectors do not tell of all
 _LIST = 8
-_PROBES = 4
-_FIRST_PROBES = 8
-_WORST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+_PROBES = (2, 4, 8, 16, 32)
+# Small products and scattered writes: a comparison by probing costs this many by exact search.
+_PROBE_COST = 3.0
 _CHECKED = 1024
-_BLOCK = 1024
-_GROUPS_AROUND = 24
+_GROUPS_AROUND = 12
 _COARSE_ITERATIONS = 2
 
 
@@ -82,6 +83,10 @@ class Groups:
         """The centres in one group, ascending."""
         return self.members[self.starts[group] : self.starts[group + 1]]
 
+    def all_members(self) -> list[Int[Tensor, "c"]]:
+        """The centres in each group."""
+        return [self.of_group(group) for group in range(len(self))]
+
     def around_group(self, group: int, n_centres: int) -> Int[Tensor, "c"]:
         """The centres in the groups nearest to `group`, itself included: `n_centres` at least."""
         parts: list[Tensor] = []
@@ -120,33 +125,41 @@ class PrunedSearch:
         """
         groups = Groups.of(centres, self._group_centres(centres))
         self._coarse = groups.centres
-        goal = self._mean_of_exact(centres)
         if labels is None:
             tolerance = _FIRST_TOLERANCE
             found = torch.zeros(self._rows.n, dtype=torch.int64, device=self._rows.device)
-            cosines = torch.full((self._rows.n,), -2.0, device=self._rows.device)
-            self._probe(centres, groups, _FIRST_PROBES, found, cosines)
+            cosines = torch.full((self._rows.n,), -1.0, device=self._rows.device)
         else:
             tolerance = TOLERANCE
             found, cosines = self._from_lists(centres, groups, labels)
-            if self._falls_short(goal, cosines, tolerance):
-                self._probe(centres, groups, _PROBES, found, cosines)
-        self.exact_share = 0.0
-        order = cosines.argsort(stable=True)
-        for begin, end in pairwise(_WORST):
-            if not self._falls_short(goal, cosines, tolerance):
-                break
-            worst = order[int(begin * len(order)) : int(end * len(order))]
-            self._search_exactly(centres, worst, found, cosines)
-            self.exact_share = end
-        else:
-            self.shortfall = 0.0
-        return found, cosines
+        reach = self._reach(centres, groups)
+        goal = float(reach[:, -1].double().mean())
+        _, probes, worst_probes, share = _plan(
+            cosines[self._checked], reach, len(centres), _AIM * tolerance
+        )
+        self._probe(centres, groups, torch.arange(len(found)), probes, found, cosines)
+        while True:
+            worst = cosines.argsort(stable=True)[: round(share * len(cosines))]
+            self._probe(centres, groups, worst, worst_probes, found, cosines)
+            self.exact_share = share if worst_probes == len(groups) else 0.0
+            self.shortfall = max(0.0, 1 - float(cosines[self._checked].double().mean()) / goal)
+            if self.shortfall <= tolerance or self.exact_share == 1:
+                return found, cosines
+            # The checked vectors promised too much: everything for twice as many.
+            share, worst_probes = min(1.0, 2 * share + 0.01), len(groups)
 
-    def _falls_short(self, goal: float, cosines: Float[Tensor, "n"], tolerance: float) -> bool:
-        """Whether pruning costs the checked vectors too much."""
-        self.shortfall = max(0.0, 1 - float(cosines[self._checked].double().mean()) / goal)
-        return self.shortfall > tolerance
+    def _reach(self, centres: Float[Tensor, "k d"], groups: Groups) -> Float[Tensor, "m g"]:
+        """The best cosine of each checked vector within its 1, 2 ... g nearest groups."""
+        vectors = self._rows.take(self._checked)
+        tile = self._room(len(vectors) * max(map(len, groups.all_members())))
+        peaks = [
+            products(vectors, centres[members], tile).amax(dim=1)
+            if len(members)
+            else torch.full((len(vectors),), -1.0, device=vectors.device)
+            for members in groups.all_members()
+        ]
+        nearest_first = (vectors @ groups.centres.T).argsort(dim=1, descending=True, stable=True)
+        return torch.stack(peaks, dim=1).gather(1, nearest_first).cummax(dim=1).values
 
     def _group_centres(self, centres: Float[Tensor, "k d"]) -> Float[Tensor, "g d"]:
         """The last group centres; at first, centres evenly spaced in their order."""
@@ -154,26 +167,6 @@ class PrunedSearch:
             return self._coarse
         step = max(1, round((len(centres) / 8) ** 0.5))
         return centres[::step].clone()
-
-    def _mean_of_exact(self, centres: Float[Tensor, "k d"]) -> float:
-        """Mean cosine of the checked vectors to their nearest centres."""
-        labels = torch.empty(self._rows.n, dtype=torch.int64, device=self._rows.device)
-        cosines = torch.empty(self._rows.n, device=self._rows.device)
-        self._search_exactly(centres, self._checked, labels, cosines)
-        return float(cosines[self._checked].double().mean())
-
-    def _search_exactly(
-        self,
-        centres: Float[Tensor, "k d"],
-        points: Int[Tensor, "b"],
-        labels: Int[Tensor, "n"],
-        cosines: Float[Tensor, "n"],
-    ) -> None:
-        """Write the nearest centres of `points` into labels and cosines."""
-        tile = self._room(BLOCK_ROWS * 2048)
-        for part in points.split(BLOCK_ROWS):
-            block = self._rows.take(part)
-            labels[part], cosines[part] = nearest_in_block(block, centres, tile)
 
     def _from_lists(
         self, centres: Float[Tensor, "k d"], groups: Groups, labels: Int[Tensor, "n"]
@@ -185,7 +178,7 @@ class PrunedSearch:
         order = place[labels].argsort(stable=True)
         found = torch.empty_like(labels)
         cosines = torch.empty(len(labels), device=labels.device)
-        for points in order.split(_BLOCK):
+        for points in order.split(BLOCK_ROWS):
             wanted = torch.zeros(len(centres), dtype=torch.bool, device=labels.device)
             wanted[lists[labels[points].unique_consecutive()].flatten()] = True
             candidates = wanted.nonzero()[:, 0]
@@ -207,7 +200,7 @@ class PrunedSearch:
                     continue
                 cosine = products(centres[part], chosen, self._room(len(part) * len(near)))
                 # Equal centres must not crowd a centre out of its own list.
-                cosine[near == part[:, None]] = 2.0
+                cosine.scatter_(1, torch.searchsorted(near, part)[:, None], 2.0)
                 lists[part] = near[cosine.topk(width, dim=1).indices]
         return lists
 
@@ -215,36 +208,85 @@ class PrunedSearch:
         self,
         centres: Float[Tensor, "k d"],
         groups: Groups,
+        points: Int[Tensor, "b"],
         probes: int,
         labels: Int[Tensor, "n"],
         cosines: Float[Tensor, "n"],
     ) -> None:
-        """Search each vector's nearest groups; nearer centres go into labels and cosines."""
-        picked = self._nearest_groups(groups, min(probes, len(groups)))
+        """Search the nearest groups of `points`; nearer centres go into labels and cosines."""
+        if probes == len(groups):
+            tile = tile_for(self._rows, len(centres))
+            for part in points.split(BLOCK_ROWS):
+                block = self._rows.take(part)
+                labels[part], cosines[part] = nearest_in_block(block, centres, tile)
+            return
+        if not probes or not len(points):
+            return
+        picked = self._nearest_groups(groups, points, probes)
         by_group = picked.flatten().argsort(stable=True)
         counts = torch.bincount(picked.flatten(), minlength=len(groups)).tolist()
-        for group, cells in enumerate(by_group.split(counts)):
-            candidates = groups.of_group(group)
+        for cells, candidates in zip(by_group.split(counts), groups.all_members(), strict=True):
             if not len(cells) or not len(candidates):
                 continue
             chosen = centres[candidates]
             for part in cells.split(BLOCK_ROWS):
-                points = part // picked.shape[1]
-                tile = self._room(len(points) * len(candidates))
-                column, cosine = first_max(products(self._rows.take(points), chosen, tile))
-                nearer = cosine > cosines[points]
-                labels[points] = torch.where(nearer, candidates[column], labels[points])
-                cosines[points] = torch.where(nearer, cosine, cosines[points])
+                here = points[part // probes]
+                tile = self._room(len(here) * len(candidates))
+                column, cosine = first_max(products(self._rows.take(here), chosen, tile))
+                nearer = cosine > cosines[here]
+                labels[here] = torch.where(nearer, candidates[column], labels[here])
+                cosines[here] = torch.where(nearer, cosine, cosines[here])
 
-    def _nearest_groups(self, groups: Groups, probes: int) -> Int[Tensor, "n p"]:
-        picked = torch.empty(self._rows.n, probes, dtype=torch.int32, device=self._rows.device)
+    def _nearest_groups(
+        self, groups: Groups, points: Int[Tensor, "b"], probes: int
+    ) -> Int[Tensor, "b p"]:
         tile = self._room(BLOCK_ROWS * len(groups))
-        for start, block in self._rows.blocks():
-            top = products(block, groups.centres, tile).topk(probes, dim=1).indices
-            picked[start : start + len(block)] = top
-        return picked
+        parts = [
+            products(self._rows.take(part), groups.centres, tile).topk(probes, dim=1).indices.int()
+            for part in points.split(BLOCK_ROWS)
+        ]
+        return torch.cat(parts)
 
     def _room(self, cells: int) -> Float[Tensor, "cells"]:
         if len(self._tile) < cells:
             self._tile = torch.empty(cells, device=self._rows.device)
         return self._tile
+
+
+def _plan(
+    found: Float[Tensor, "m"], reach: Float[Tensor, "m g"], k: int, tolerance: float
+) -> tuple[float, int, int, float]:
+    """The cheapest way to bring the checked vectors within `tolerance` of the exact mean cosine.
+
+    Args:
+        found: What the lists found for them.
+        reach: What probing 1, 2 ... g groups would find.
+        k: Number of centres.
+        tolerance: Relative loss of mean cosine to allow.
+
+    Returns:
+        Cost in exact searches, groups to probe for all vectors, and groups to probe after that for
+        the worst, with their share; g groups are the exact search.
+    """
+    exact, n_groups = reach[:, -1], reach.shape[1]
+    allowed = tolerance * float(exact.double().sum())
+    counts = [count for count in _PROBES if count < n_groups]
+    cost = {count: _PROBE_COST * (n_groups + count * k / n_groups) / k for count in counts}
+    cost |= {0: 0.0, n_groups: 1.0}
+    plans = []
+    for probes in (0, *counts):
+        after = torch.maximum(found, reach[:, probes - 1]) if probes else found
+        order = after.argsort(stable=True)
+        loss = (exact - after)[order].double()
+        for worst_probes in (*counts, n_groups):
+            still = (exact - torch.maximum(after, reach[:, worst_probes - 1]))[order].double()
+            # The loss after nobody, the worst one, the worst two ... were probed further.
+            left = torch.cat([loss.sum()[None], loss.sum() + (still - loss).cumsum(0)])
+            enough = (left <= allowed).nonzero()[:, 0]
+            if len(enough):
+                share = int(enough[0]) / len(found)
+                plans.append(
+                    (cost[probes] + share * cost[worst_probes], probes, worst_probes, share)
+                )
+    # All groups for all vectors always suffice, but for rounding.
+    return min(plans, default=(1.0, 0, n_groups, 1.0))

@@ -19,7 +19,7 @@ Vectors = Float[Tensor, "n d"] | Float[np.ndarray, "n d"]
 
 # A float16 store moves a norm by less than 1e-3; more is a vector that nobody normalised.
 NORM_TOLERANCE = 2e-3
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 1024
 
 
 class Rows:

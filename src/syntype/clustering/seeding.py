@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from syntype.clustering.nearest import nearest_in_block
+from syntype.clustering.nearest import nearest_in_block, tile_for
 from syntype.clustering.rows import BLOCK_ROWS, Rows
 from syntype.errors import VectorError
 from syntype.provenance import named_seed
@@ -86,7 +86,7 @@ def _plus_plus(rows: Rows, sample: Int[Tensor, "s"], k: int, seed: int) -> Int[T
 def _distances(rows: Rows, points: Int[Tensor, "s"], seeds: Int[Tensor, "m"]) -> Float[Tensor, "s"]:
     """1 - cosine of each of the rows `points` to the nearest of the rows `seeds`."""
     centres = rows.take(seeds)
-    tile = torch.empty(BLOCK_ROWS * min(2048, len(centres)), device=rows.device)
+    tile = tile_for(rows, len(centres))
     parts = [
         nearest_in_block(rows.take(part), centres, tile)[1].cpu()
         for part in points.split(BLOCK_ROWS)
