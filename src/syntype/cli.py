@@ -148,7 +148,7 @@ def cluster(
         raise UsageError("Name at least one number of clusters: --k 100 500 1000.")
     workshop = _workshop(samples, embed, place)
     base_model = workshop.model(base, "base")
-    made = [workshop.clusters(base_model, _with_k(cluster, each)) for each in k]
+    made = [workshop.clusters(base_model, _with_k(cluster, each), max(k)) for each in k]
     show_table(*cluster_table(made))
 
 

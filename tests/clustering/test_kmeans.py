@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from clustering_data import mixture, naive_lloyd, noise, unit
 
-from syntype.clustering.kmeans import KMeansResult, kmeans, kmeans_sweep
+from syntype.clustering.kmeans import KMeansResult, draw_seeds, kmeans
 from syntype.clustering.nearest import assign
 from syntype.errors import UsageError, VectorError
 
@@ -150,10 +150,18 @@ def test_the_same_question_gives_the_same_bytes(search):
 @pytest.mark.parametrize("search", ["exact", "pruned"])
 def test_the_result_of_one_k_does_not_depend_on_the_others(init, search):
     vectors = mixture(1500, 8, 30)
-    alone = {k: kmeans(vectors, k, iterations=3, init=init, search=search) for k in (3, 70, 200)}
-    for ks in ((3, 70, 200), (200, 3), (70, 300)):
-        for k, found in kmeans_sweep(vectors, ks, iterations=3, init=init, search=search):
-            assert k not in alone or same(found, alone[k])
+    for largest in (200, 300):
+        first = draw_seeds(vectors, largest, init=init)
+        for k in (3, 70, 200):
+            alone = kmeans(vectors, k, iterations=3, init=init, search=search)
+            shared = kmeans(vectors, k, iterations=3, search=search, first=first)
+            assert same(shared, alone)
+
+
+def test_too_few_vectors_to_start_from_are_refused():
+    vectors = mixture(50, 8, 5)
+    with pytest.raises(UsageError, match="3 first vectors were given for k = 4"):
+        kmeans(vectors, 4, first=draw_seeds(vectors, 3))
 
 
 @pytest.mark.parametrize("kind", ["float16 map", "float32 read-only", "float64"])

@@ -1,14 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fakes.sweeps import tiny_sweep
+from syntype.clustering.clusters import cluster
+from syntype.clustering.kmeans import draw_seeds
 from syntype.configs import ClusterConfig, EvaluateConfig, TrainConfig, Workplace
 from syntype.embeddings.embed import embed
 from syntype.encoders.load import load_encoder
-from syntype.errors import DataError, MediaError, UsageError
+from syntype.errors import DataError, MediaError, UsageError, VectorError
 from syntype.sweep import Workshop
 from syntype.sweep.memory import recall
 
@@ -82,6 +86,40 @@ def test_stages_are_made_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatc
     found = workshop.scores(trained, "test", evaluate)
     for name in ("id", "neighbourIds", "neighbourSimilarities"):
         assert found.column(name) == scores.column(name)
+
+
+def test_several_k_share_one_draw_of_first_centres(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def counted(vectors: np.ndarray, k: int, **options: Any) -> torch.Tensor:
+        drawn.append(k)
+        return draw_seeds(vectors, k, **options)
+
+    monkeypatch.setattr("syntype.sweep.make.draw_seeds", counted)
+    base = workshop.model("descriptors", "base")
+    found = {k: workshop.clusters(base, ClusterConfig(k=k), most=9).clusters for k in (4, 7, 9)}
+    assert drawn == [9]
+    vectors, samples = workshop.part(base, "train")
+    for k, shared in found.items():
+        alone = cluster(vectors, samples.ids, ClusterConfig(k=k))
+        np.testing.assert_array_equal(shared.centres, alone.centres)
+    workshop.clusters(base, ClusterConfig(k=11))
+    workshop.clusters(base, ClusterConfig(k=5, seed=1))
+    assert drawn == [9, 11, 5], "a larger k and another seed need draws of their own"
+
+
+def test_a_k_beyond_what_differs_does_not_fail_the_smaller_ones(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = workshop.model("descriptors", "base")
+    vectors, samples = workshop.part(base, "train")
+    copies = np.repeat(vectors[:3], -(-len(vectors) // 3), axis=0)[: len(vectors)]
+    monkeypatch.setattr(Workshop, "part", lambda *_: (copies, samples))
+    with pytest.raises(VectorError, match="only 3 of the"):
+        workshop.clusters(base, ClusterConfig(k=5, seed=2), most=5)
+    assert workshop.clusters(base, ClusterConfig(k=3, seed=2), most=5).clusters.k == 3
 
 
 def test_resamples_do_not_make_other_scores(workshop: Workshop) -> None:

@@ -144,6 +144,7 @@ def cluster(
     config: ClusterConfig,
     *,
     groups: Sequence[str] | None = None,
+    first: Int[Tensor, "m"] | None = None,
     device: torch.device | str | None = None,
     progress: Progress = SILENT,
 ) -> Clusters:
@@ -157,6 +158,7 @@ def cluster(
         ids: Their ids.
         config: How to cluster.
         groups: The species or taxon group of each sample; needed if `config.within` asks for it.
+        first: The vectors to start from, where several k share them; see `kmeans`.
         device: Where to compute; the vectors' own device by default.
         progress: Where to say how far it is.
 
@@ -174,6 +176,7 @@ def cluster(
             init=config.init,
             seed=config.seed,
             search=config.search,
+            first=first,
             device=device,
             progress=progress,
         )
@@ -213,7 +216,7 @@ def from_kmeans(
     *,
     progress: Progress = SILENT,
 ) -> Clusters:
-    """The artefact of one k-means result, for example of one k of `kmeans_sweep`.
+    """The artefact of one k-means result.
 
     Args:
         found: What `kmeans` found.

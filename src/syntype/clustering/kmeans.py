@@ -19,7 +19,6 @@ Memory beside the vectors: 12 k d bytes for centres and sums, about 40 n for lab
 cosines (`nearest.py`). The n x k matrix never exists.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,6 +73,7 @@ def kmeans(
     init: Init = "plus-plus",
     seed: int = 0,
     search: Search = "auto",
+    first: Int[Tensor, "m"] | None = None,
     centres: Float[Tensor, "c w"] | None = None,
     device: torch.device | str | None = None,
     progress: Progress = SILENT,
@@ -88,70 +88,61 @@ def kmeans(
         seed: Of the first centres.
         search: Look at all centres (`exact`), at the likely ones (`pruned`), or prune from
             k = 4096 (`auto`).
-        centres: Start from these k centres instead (warm start); `init` and `seed` are then unused.
+        first: Numbers of the vectors to start from, as `draw_seeds` gives them for this k or a
+            larger one, where several k share them; `init` and `seed` are then unused.
+        centres: Start from these k centres instead (warm start), likewise.
         device: Where to compute; the vectors' own device by default.
         progress: Where to say how far it is.
 
     Raises:
-        UsageError: `k` is below 1 or above n, or `centres` are not k.
+        UsageError: `k` is below 1 or above n, `centres` are not k, or `first` are fewer.
         VectorError: The vectors are broken, or fewer than k of them differ.
     """
     rows = Rows(vectors, device)
     check_k(k, rows.n)
     if centres is None:
-        first = _unit(rows.take(seeds(rows, k, init, seed)))
+        if first is None:
+            first = seeds(rows, k, init, seed)
+        if len(first) < k:
+            raise UsageError(f"{len(first)} first vectors were given for k = {k}.")
+        start = _unit(rows.take(first[:k]))
     else:
         if len(centres) != k:
             raise UsageError(f"{len(centres)} first centres were given for k = {k}.")
         check_width(rows, centres)
         seeds(rows, k, "subset", 0)  # for its check that k vectors differ
-        first = _unit(centres.to(rows.device, torch.float64))
-    return _lloyd(rows, first, iterations, search, progress)
+        start = _unit(centres.to(rows.device, torch.float64))
+    return _lloyd(rows, start, iterations, search, progress)
 
 
-def kmeans_sweep(
+def draw_seeds(
     vectors: Vectors,
-    ks: Sequence[int],
+    k: int,
     *,
-    iterations: int = 20,
     init: Init = "plus-plus",
     seed: int = 0,
-    search: Search = "auto",
     device: torch.device | str | None = None,
-    progress: Progress = SILENT,
-) -> Iterator[tuple[int, KMeansResult]]:
-    """Cluster the same vectors for each of `ks`, one after another.
+) -> Int[Tensor, "k"]:
+    """The numbers of the vectors that `kmeans` starts from; those of a smaller k are the first.
 
-    Each result has the same bytes as `kmeans(vectors, k)` alone, whichever other k are asked for.
-    So only two things are shared: the checks of the vectors, and the seeds, whose first k serve
-    any k (`seeding.py`). Starting one k from the centres of another would be faster still, but its
-    result would depend on the list of `ks`, and a stored one could not be used again.
+    So several k can share one draw, while the result of none depends on which others are asked
+    for. (To start one k from the centres of another would be faster still, but its result would
+    then depend on the list of k, and a stored one could not be used again.)
 
     Args:
         vectors: Unit vectors, n x d.
-        ks: Numbers of clusters.
-        iterations: As for `kmeans`, like the other options.
+        k: How many.
         init: As for `kmeans`.
         seed: As for `kmeans`.
-        search: As for `kmeans`.
         device: As for `kmeans`.
-        progress: As for `kmeans`.
-
-    Yields:
-        (k, result), in the order of `ks`; each is computed when it is asked for.
 
     Raises:
-        UsageError: A k is below 1 or above n.
-        VectorError: The vectors are broken, or fewer of them differ than the largest k.
+        UsageError: `k` is below 1 or above n.
+        VectorError: The vectors are broken, or fewer than k of them differ.
     """
-    if not ks:
-        return
     rows = Rows(vectors, device)
-    for k in ks:
-        check_k(k, rows.n)
-    order = seeds(rows, max(ks), init, seed)
-    for k in ks:
-        yield k, _lloyd(rows, _unit(rows.take(order[:k])), iterations, search, progress)
+    check_k(k, rows.n)
+    return seeds(rows, k, init, seed)
 
 
 def _lloyd(

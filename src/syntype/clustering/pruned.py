@@ -33,9 +33,11 @@ from torch import Tensor
 from syntype.clustering.nearest import first_max, nearest, nearest_in_block, products, tile_for
 from syntype.clustering.rows import BLOCK_ROWS, Rows
 
-# Largest relative loss of mean cosine that is let pass; first centres are about to move anyway.
+# Largest relative loss of mean cosine that is let pass; in the first searches, whose centres are
+# about to move far anyway, it comes down to that from more.
 TOLERANCE = 5e-4
 _FIRST_TOLERANCE = 1e-2
+_TIGHTER = 0.2  # of the tolerance of the search before
 _AIM = 0.8  # plans leave room for what 1,024 vectors do not tell of all
 _LIST = 8
 _PROBES = (2, 4, 8, 16, 32)
@@ -109,6 +111,7 @@ class PrunedSearch:
     def __init__(self, rows: Rows) -> None:
         self.shortfall = 0.0
         self.exact_share = 0.0
+        self._tolerance = TOLERANCE
         self._rows = rows
         self._checked = torch.arange(0, rows.n, -(-rows.n // _CHECKED), device=rows.device)
         self._tile = torch.empty(0, device=rows.device)
@@ -126,16 +129,16 @@ class PrunedSearch:
         groups = Groups.of(centres, self._group_centres(centres))
         self._coarse = groups.centres
         if labels is None:
-            tolerance = _FIRST_TOLERANCE
+            self._tolerance = _FIRST_TOLERANCE
             found = torch.zeros(self._rows.n, dtype=torch.int64, device=self._rows.device)
             cosines = torch.full((self._rows.n,), -1.0, device=self._rows.device)
         else:
-            tolerance = TOLERANCE
+            self._tolerance = max(TOLERANCE, _TIGHTER * self._tolerance)
             found, cosines = self._from_lists(centres, groups, labels)
         reach = self._reach(centres, groups)
         goal = float(reach[:, -1].double().mean())
         _, probes, worst_probes, share = _plan(
-            cosines[self._checked], reach, len(centres), _AIM * tolerance
+            cosines[self._checked], reach, len(centres), _AIM * self._tolerance
         )
         self._probe(centres, groups, torch.arange(len(found)), probes, found, cosines)
         while True:
@@ -143,7 +146,7 @@ class PrunedSearch:
             self._probe(centres, groups, worst, worst_probes, found, cosines)
             self.exact_share = share if worst_probes == len(groups) else 0.0
             self.shortfall = max(0.0, 1 - float(cosines[self._checked].double().mean()) / goal)
-            if self.shortfall <= tolerance or self.exact_share == 1:
+            if self.shortfall <= self._tolerance or self.exact_share == 1:
                 return found, cosines
             # The checked vectors promised too much: everything for twice as many.
             share, worst_probes = min(1.0, 2 * share + 0.01), len(groups)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from syntype import files
 from syntype.clustering.clusters import Clusters, cluster
+from syntype.clustering.kmeans import draw_seeds
 from syntype.clustering.quality import joint_features, leak_warning, quality
 from syntype.configs import ClusterConfig, Objective, TrainConfig
 from syntype.data.dataset import Dataset
@@ -21,7 +22,7 @@ from syntype.data.media import Pictures
 from syntype.encoders.encoder import Encoder, unit
 from syntype.encoders.from_checkpoint import save_checkpoint
 from syntype.encoders.load import resolve_device
-from syntype.errors import EncoderError, TrainingError
+from syntype.errors import EncoderError, TrainingError, VectorError
 from syntype.runs import Run
 from syntype.taxonomy.taxon import Taxon
 from syntype.taxonomy.text import caption
@@ -36,6 +37,7 @@ from syntype.training.rounds import Relabel
 if TYPE_CHECKING:
     from syntype.sweep.workshop import Clustering, Model, Workshop
 
+_SEEDS = "seeds.npy"
 _TEXTS = 256  # texts encoded at a time
 
 
@@ -47,8 +49,12 @@ class _Targets(NamedTuple):
     centroids: Float[Tensor, "k d"] | None
 
 
-def cluster_split(workshop: "Workshop", model: "Model", config: ClusterConfig, run: Run) -> None:
+def cluster_split(
+    workshop: "Workshop", model: "Model", config: ClusterConfig, run: Run, *, most: int
+) -> None:
     """Cluster the training split in the model's space, and finish the run.
+
+    The first centres are drawn for the k `most`, and kept for the other k.
 
     Raises:
         UsageError: k cannot be.
@@ -62,14 +68,22 @@ def cluster_split(workshop: "Workshop", model: "Model", config: ClusterConfig, r
         warning = leak_warning(vectors, joint, species, seed=config.seed) or ""
         vectors = joint
         workshop.progress.say(warning or "the captions show no sign of naming the species")
-    found = _clustered(workshop, vectors, samples, config)
+    first = None
+    if config.within == "all":
+        seeds_run = workshop.seeds_run(model.vectors.key.name, config)
+        first = _first_centres(vectors, config, seeds_run, most, workshop.place.device)
+    found = _clustered(workshop, vectors, samples, config, first)
     measured = quality(found.label, species, found.k).as_json()
     replace(found, quality={**measured, "warning": warning}).save(run.folder)
     run.finish(k=found.k, objective=found.objective)
 
 
 def _clustered(
-    workshop: "Workshop", vectors: Float[np.ndarray, "n d"], samples: Dataset, config: ClusterConfig
+    workshop: "Workshop",
+    vectors: Float[np.ndarray, "n d"],
+    samples: Dataset,
+    config: ClusterConfig,
+    first: Int[Tensor, "m"] | None = None,
 ) -> Clusters:
     column = "taxonGroup" if config.within == "group" else "species"
     return cluster(
@@ -77,9 +91,39 @@ def _clustered(
         samples.ids,
         config,
         groups=samples.column(column).tolist(),
+        first=first,
         device=resolve_device(workshop.place.device),
         progress=workshop.progress,
     )
+
+
+def _first_centres(
+    vectors: Float[np.ndarray, "n d"], config: ClusterConfig, run: Run, most: int, device: str
+) -> Int[Tensor, "m"]:
+    """The pictures that k-means starts from, at least k of them: drawn once, read after that.
+
+    Raises:
+        UsageError: There are fewer pictures than k.
+        VectorError: There are fewer different ones.
+    """
+    path = run.path(_SEEDS)
+    with run.working():
+        if path.is_file() and len(kept := np.load(path)) >= config.k:
+            return torch.from_numpy(kept)
+        try:
+            drawn = _drawn(vectors, most if most <= len(vectors) else config.k, config, device)
+        except VectorError:  # too few differ for the largest k, but perhaps not for this one
+            drawn = _drawn(vectors, config.k, config, device)
+        with files.atomic_path(path) as temporary, temporary.open("wb") as handle:
+            np.save(handle, drawn.numpy())
+    return drawn
+
+
+def _drawn(
+    vectors: Float[np.ndarray, "n d"], k: int, config: ClusterConfig, device: str
+) -> Int[Tensor, "k"]:
+    where = resolve_device(device)
+    return draw_seeds(vectors, k, init=config.init, seed=config.seed, device=where).cpu()
 
 
 def _text_vectors(encoder: Encoder, samples: Dataset) -> Float32[np.ndarray, "n d"]:

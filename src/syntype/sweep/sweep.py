@@ -115,7 +115,9 @@ class _Sweep:
         asked for is that of each species at most, and two of them may come to the same clusters.
         """
         clustering = self.workshop.clusters(
-            base, ClusterConfig.of(replace(self.config.cluster, seed=seed), k)
+            base,
+            ClusterConfig.of(replace(self.config.cluster, seed=seed), k),
+            most=max(self.config.k),
         )
         n_clusters = clustering.clusters.k
         if (n_clusters, seed) in self.clusters:

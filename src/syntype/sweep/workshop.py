@@ -181,13 +181,26 @@ class Workshop:
             )
         return model.vectors.take(model.vectors.rows_of(samples.ids)), samples
 
-    def clusters(self, model: Model, config: ClusterConfig) -> Clustering:
-        """Clusters of the training pictures in the model's space."""
+    def clusters(self, model: Model, config: ClusterConfig, most: int = 0) -> Clustering:
+        """Clusters of the training pictures in the model's space.
+
+        Args:
+            model: The model.
+            config: How to cluster.
+            most: The largest k that will be asked for: its first centres are drawn once for all.
+        """
         run = self.cluster_run(model.vectors.key.name, config)
         with run.working():
             if not run.finished:
-                cluster_split(self, model, config, run)
+                cluster_split(self, model, config, run, most=max(most, config.k))
         return Clustering(Clusters.load(run.folder), run.key, config)
+
+    def seeds_run(self, vectors_key: str, config: ClusterConfig) -> Run:
+        """Where the first centres of these vectors' clusterings lie, whatever their k."""
+        how = {name: getattr(config, name) for name in ("features", "init", "seed")}
+        return self.run(
+            "seeds", {"vectors": vectors_key, "data": self.dataset.revision, "seeds": how}
+        )
 
     def cluster_run(self, vectors_key: str, config: ClusterConfig) -> Run:
         """Where the clusters of these vectors lie, or will."""
