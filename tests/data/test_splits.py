@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from syntype.data.dataset import SCHEMA, Dataset
 from syntype.data.records import SPLITS
-from syntype.data.splits import complete_split, make_split, singletons, units_cut
+from syntype.data.splits import (
+    complete_split,
+    make_split,
+    singletons,
+    units_cut,
+    unseen_split,
+)
 
 FRACTIONS = (0.6, 0.2, 0.2)
 ROWS = st.lists(
@@ -144,3 +150,48 @@ def test_units_cut_and_singletons_are_counted() -> None:
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_tiny_sets(n: int) -> None:
     assert isinstance(make_split(["u"] * n, ["a"] * n, FRACTIONS, 0), np.ndarray)
+
+
+SHARED = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 12)).map(
+        # A unit of some species: units may hold several.
+        lambda pair: (f"species {pair[0]}", f"unit {pair[1]}" if pair[1] < 4 else f"{pair}")
+    ),
+    max_size=80,
+)
+
+
+def unseen(rows: list[tuple[str, str]], seed: int = 0) -> list[str]:
+    labels, units = [label for label, _ in rows], [unit for _, unit in rows]
+    groups = [f"group {int(label[-1]) % 2}" for label in labels]
+    return unseen_split(units, labels, groups, FRACTIONS, seed).tolist()
+
+
+@given(SHARED, st.randoms(use_true_random=False), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_unseen_species_never_train_and_units_stay_whole(rows, random, seed) -> None:
+    found = unseen(rows, seed)
+    of_unit = dict(zip([unit for _, unit in rows], found, strict=True))
+    assert [of_unit[unit] for _, unit in rows] == found
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert unseen(shuffled, seed) == [of_unit[unit] for _, unit in shuffled]
+
+
+def test_whole_species_of_each_group_are_kept_from_training() -> None:
+    rows = [(f"species {i}", f"unit {i}/{j}") for i in range(10) for j in range(8)]
+    splits = {}
+    for (label, _), split in zip(rows, unseen(rows), strict=True):
+        splits.setdefault(label, set()).add(split)
+    alone = {name: found for name, found in splits.items() if "train" not in found}
+    for group in (0, 1):
+        held = [found for name, found in alone.items() if int(name[-1]) % 2 == group]
+        assert sorted(map(tuple, held)) == [("test",), ("val",)], "one of five each"
+    seen = [found for name, found in splits.items() if name not in alone]
+    assert all(found == set(SPLITS) for found in seen)
+
+
+def test_two_species_leave_none_to_keep() -> None:
+    rows = [(f"species {i}", f"unit {i}/{j}") for i in (0, 2) for j in range(8)]
+    assert set(unseen(rows)) == set(SPLITS)
+    assert "train" in unseen(rows)[:8]

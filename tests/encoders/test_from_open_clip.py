@@ -13,6 +13,7 @@ from syntype.data.preprocess import Preprocess
 from syntype.encoders import describe, load_encoder
 from syntype.encoders.from_open_clip import _as_trained, _config_of, _tag_config, to_preprocess
 from syntype.errors import EncoderError, UnknownEncoderError, WeightsError
+from syntype.provenance import canonical_json
 
 
 @pytest.fixture
@@ -69,6 +70,55 @@ def test_the_text_tower_waits_until_it_is_asked(zoo):
     assert encoder.encode_texts._towers is None
     encoder.encode_texts(["x"])
     assert not list(encoder.encode_texts._towers[0].visual.parameters())
+
+
+def test_scale_times_cosine_are_the_librarys_logits(zoo, pictures):
+    folder, originals = zoo
+    encoder = load_encoder(f"open_clip:{folder}/open_clip", "cpu")
+    texts = ["a photo of Salmo salar.", "Perca", "Esox lucius"]
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}/open_clip")(texts)
+    images, vectors, scale = originals["open_clip"](encoder.normalise(pictures(2, 32)), tokens)
+    assert encoder.logit_scale == pytest.approx(float(scale.detach()), rel=1e-6)
+    found = encoder.logit_scale * encoder.encode(pictures(2, 32)) @ encoder.encode_texts(texts).T
+    torch.testing.assert_close(found, (scale * images @ vectors.T).detach(), atol=1e-5, rtol=1e-5)
+    assert encoder.encode_texts._towers is not None
+
+
+def test_the_scale_needs_no_text_tower_and_may_have_a_dimension(tmp_path):
+    """SigLIP's towers, with a bias; some checkpoints store scale and bias as one-element lists."""
+    config = copy.deepcopy(models.OPEN_CLIP)
+    config["model_cfg"].update(init_logit_bias=-10, nonscalar_logit_scale=True, custom_text=True)
+    models.write_json(tmp_path / "open_clip_config.json", config)
+    parts = {k: v for k, v in config["model_cfg"].items() if k != "custom_text"}
+    model = models.shake(open_clip.model.CustomTextCLIP(**copy.deepcopy(parts)))
+    models.save_file(model.state_dict(), weights_of(tmp_path))
+    encoder = load_encoder(f"open_clip:{tmp_path}", "cpu")
+    assert encoder.encode_texts._towers is None
+    assert encoder.logit_scale == pytest.approx(float(model.logit_scale.detach().exp()), rel=1e-6)
+
+
+def test_the_texts_identity_is_that_of_the_text_tower_alone(zoo, folder):
+    encoder = load_encoder(f"open_clip:{zoo[0]}/open_clip", "cpu")
+    identity = encoder.text_identity()
+    assert canonical_json(identity) == canonical_json(encoder.text_identity())
+    path = weights_of(folder)
+    models.edit_tensors(path, lambda s: s["visual.proj"].add_(1))
+    models.edit_tensors(path, lambda s: s["logit_scale"].add_(1))
+    other_pictures = load_encoder(f"open_clip:{folder}", "cpu")
+    assert other_pictures.identity != encoder.identity
+    assert other_pictures.text_identity() == identity
+    models.edit_tensors(path, lambda s: s["ln_final.bias"].add_(1))
+    assert load_encoder(f"open_clip:{folder}", "cpu").text_identity() != identity
+
+
+def test_the_texts_identity_knows_the_tokenizer(zoo, folder):
+    """The same weights and architecture, with text that is cleaned in another way."""
+    identity = load_encoder(f"open_clip:{zoo[0]}/open_clip", "cpu").text_identity()
+    kwargs = {"tokenizer_kwargs": {"clean": "canonicalize"}}
+    set_config(folder, lambda c: c["model_cfg"]["text_cfg"].update(kwargs))
+    other = load_encoder(f"open_clip:{folder}", "cpu").text_identity()
+    assert other["weights"] == identity["weights"]
+    assert other["tokens"] != identity["tokens"]
 
 
 def test_pickled_weights_and_checkpoints_are_the_same_encoder(zoo, tmp_path):

@@ -9,6 +9,7 @@ from transformers import AutoImageProcessor
 from fakes import models
 from syntype.data.preprocess import Preprocess
 from syntype.encoders import describe, load_encoder
+from syntype.encoders.encoder import require_text
 from syntype.errors import EncoderError, UnknownEncoderError, WeightsError
 
 
@@ -219,3 +220,14 @@ def test_without_network_the_message_says_how_to_fetch():
     words = r"hf download facebook/dinov2-base config\.json preprocessor_config\.json model\.safe"
     with pytest.raises(WeightsError, match=words):
         load_encoder("transformers:facebook/dinov2-base", "cpu")
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_text_towers_are_left_aside_and_the_message_says_what_to_do(zoo, family):
+    encoder = load_encoder(f"transformers:{zoo[0]}/{family}", "cpu")
+    assert (encoder.logit_scale, encoder.text_identity) == (None, None)
+    words = r"no text tower.*--task retrieval.*knn.*few-shot.*or take .*open_clip:"
+    with pytest.raises(EncoderError, match=words):
+        require_text(encoder)
+    with pytest.raises(EncoderError, match=r"words\. Use --cluster\.features image; or take"):
+        require_text(encoder, "Use --cluster.features image")

@@ -19,6 +19,7 @@ from syntype.configs import (
     EvaluateConfig,
     KMeansConfig,
     SweepConfig,
+    TaskOptions,
     TrainConfig,
     Workplace,
 )
@@ -261,7 +262,7 @@ def test_a_tower_is_tuned_and_its_checkpoint_gives_the_vectors_that_were_scored(
         stored = Embeddings.open(tmp_path / "runs" / "embed" / afresh.key.name)
         np.testing.assert_array_equal(afresh.matrix(), stored.matrix())
         model = Model("afresh", "clusters", "", afresh)
-        run: Run = workshop.score_run(model, "test", config.evaluate)
+        run: Run = workshop.score_run(model, "test", TaskOptions(evaluate=config.evaluate))
         keys = [entry["test"] for role in config.objective for entry in entries_of(folder, role)]
         assert run.key in keys
 

@@ -61,26 +61,3 @@ def test_means_of_nothing_are_none():
     nothing = np.full(3, np.nan, dtype=np.float32)
     assert metrics.micro_mean(nothing) is None
     assert metrics.macro_mean(nothing, ["a", "b", "c"]) is None
-
-
-def test_training_bins():
-    counts = np.array([-1, 0, 1, 2, 4, 5, 9, 10, 19, 20, 49, 50, 99, 100, 10**6])
-    assert metrics.training_bin(counts) == [
-        "",
-        "0",
-        "1",
-        *["2-4"] * 2,
-        *["5-9"] * 2,
-        *["10-19"] * 2,
-        *["20-49"] * 2,
-        *["50-99"] * 2,
-        *["100+"] * 2,
-    ]
-
-
-def test_strata_split_the_mean():
-    values = np.array([1, 0, 1, 1], dtype=np.float32)
-    parts = metrics.stratify(values, ["Fish", "Bird", "Fish", ""])
-    assert list(parts) == ["Bird", "Fish"]
-    assert metrics.micro_mean(parts["Fish"]) == 1
-    assert metrics.micro_mean(parts["Bird"]) == 0

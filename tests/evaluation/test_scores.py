@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from syntype.configs import EvaluateConfig
+from syntype.data.strata import training_bin
 from syntype.errors import DataError, DataNotFoundError, ResourceError, UsageError
 from syntype.evaluation import Scores, metrics, resample, retrieve, schema, stack
 
@@ -137,15 +138,15 @@ def test_summary_holds_the_means_of_the_table():
     scores = scored(n_train={f"{g}{i}": 3 * i for g in "abc" for i in range(7)})
     json.dumps(scores.summary, allow_nan=False)
     groups = scores.column("taxonGroup")
-    bins = metrics.training_bin(scores.table.column("nTrain").to_numpy())
+    bins = training_bin(scores.table.column("nTrain").to_numpy())
     assert set(scores.summary["byTrainingImages"]) == {"0", "2-4", "5-9", "10-19"}
     for metric in scores.metrics:
         values, classes = scores.values(metric), scores.classes(metric)
         cells = {("all", ""): scores.summary["all"][metric]}
         rows = {("all", ""): values}
         for by, strata in (("byTaxonGroup", groups), ("byTrainingImages", bins)):
-            for name, part in metrics.stratify(values, strata).items():
-                rows[by, name] = part
+            for name in set(strata) - {""}:
+                rows[by, name] = np.where(np.array(strata) == name, values, np.nan)
                 cells[by, name] = scores.summary[by][name][metric]
         for key, cell in cells.items():
             micro, macro = metrics.micro_mean(rows[key]), metrics.macro_mean(rows[key], classes)

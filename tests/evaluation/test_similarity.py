@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syntype.configs import EvaluateConfig
 from syntype.errors import DataError, UsageError, VectorError
-from syntype.evaluation import similarity
+from syntype.evaluation import neighbours, similarity
 from syntype.evaluation.similarity import retrieve
 
 QUICK = settings(max_examples=15, deadline=None)
@@ -128,13 +128,19 @@ def test_row_order_changes_nothing_to_the_last_bit(collection, random):
     assert repr(shuffled.table.to_pydict()) == repr(wanted.to_pydict())
 
 
-@pytest.mark.parametrize(("name", "value"), [("_BLOCK_CELLS", 50), ("_CACHE_CELLS", 20)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("neighbours._BLOCK_CELLS", 50),
+        ("ordering._CACHE_CELLS", 20),
+    ],
+)
 def test_blocks_do_not_show(monkeypatch, name, value):
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((40, 6)).astype(np.float32)
     samples = table(rng.choice(["aa", "ab", "b", ""], 40).tolist())
     whole = retrieve(vectors, samples, CONFIG)
-    monkeypatch.setattr(similarity, name, value)
+    monkeypatch.setattr(f"syntype.evaluation.{name}", value)
     assert_equals_naive(
         retrieve(vectors, samples, CONFIG), naive(vectors, samples, (vectors, samples), (1, 2, 5))
     )
@@ -145,7 +151,7 @@ def test_the_whole_product_is_never_in_memory(monkeypatch):
     n = 1500
     vectors = np.random.default_rng(0).standard_normal((n, 4)).astype(np.float32)
     samples = table(["a", "b"] * (n // 2))
-    monkeypatch.setattr(similarity, "_BLOCK_CELLS", 10 * n)
+    monkeypatch.setattr(neighbours, "_BLOCK_CELLS", 10 * n)
     monkeypatch.setattr(similarity, "summarise", lambda *_: {})
     tracemalloc.start()
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from fakes.class_folders import write_class_folders
 from fakes.sweeps import tiny_sweep
-from syntype.configs import KMeansConfig, SweepConfig, Workplace
+from syntype.configs import KMeansConfig, SweepConfig, TaskOptions, Workplace
 from syntype.errors import UsageError
 from syntype.evaluation.scores import Scores
 from syntype.sweep import Workshop, rewrite_report, run_sweep
@@ -45,7 +45,7 @@ def test_k_is_chosen_on_the_validation_split(workshop: Workshop) -> None:
         keys = {}
         for split, share in shares.items():
             keys[split] = f"made-up-{k}-{split}"
-            scores = workshop.scores(model, split, config.evaluate)
+            scores = workshop.scores(model, split, TaskOptions(evaluate=config.evaluate))
             with_hits(scores, share).save(workshop.place.workspace / "evaluate" / keys[split])
         found.outcome.models.append(Entry("clusters", "clusters", k, 0, keys["val"], keys["test"]))
     assert found.chosen_k() == 12

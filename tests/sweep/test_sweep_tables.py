@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fakes.sweeps import tiny_sweep
-from syntype.configs import ClusterConfig, EvaluateConfig, Workplace
+from syntype.configs import ClusterConfig, EvaluateConfig, TaskOptions, Workplace
 from syntype.data.load import load_dataset
 from syntype.sweep import Workshop
 from syntype.sweep.tables import Table, cluster_table, data_tables, score_table
@@ -71,8 +71,8 @@ def test_scores_have_an_interval_or_say_that_there_is_nothing(
 ) -> None:
     evaluate = EvaluateConfig(resamples=100, recall_at=(1,), ranks=("species", "genus"))
     models = [workshop.model(spec, "baseline") for spec in ("pixels", "descriptors")]
-    scores = [workshop.scores(model, "test", evaluate) for model in models]
-    table = score_table(models, scores, evaluate)
+    scores = [workshop.scores(model, "test", TaskOptions(evaluate=evaluate)) for model in models]
+    table = score_table("retrieval", [model.name for model in models], scores, evaluate)
     assert rectangular(table)
     assert [row[0] for row in table[2]] == ["pixels", "descriptors"]
     for row, one in zip(table[2], scores, strict=True):
@@ -92,7 +92,8 @@ def test_singletons_give_nothing_to_find(tmp_path: Path) -> None:
     workshop = Workshop.open(config.samples, config.embed, place)
     evaluate = EvaluateConfig(resamples=100, ranks=("species",))
     model = workshop.model("pixels", "floor")
-    table = score_table([model], [workshop.scores(model, "test", evaluate)], evaluate)
+    scores = workshop.scores(model, "test", TaskOptions(evaluate=evaluate))
+    table = score_table("retrieval", [model.name], [scores], evaluate)
     assert table[2] == [("pixels", "nothing to find", "nothing to find")]
 
 

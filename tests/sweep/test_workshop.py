@@ -9,7 +9,7 @@ import torch
 from fakes.sweeps import tiny_sweep
 from syntype.clustering.clusters import cluster
 from syntype.clustering.kmeans import draw_seeds
-from syntype.configs import ClusterConfig, EvaluateConfig, TrainConfig, Workplace
+from syntype.configs import ClusterConfig, EvaluateConfig, TaskOptions, TrainConfig, Workplace
 from syntype.embeddings.embed import embed
 from syntype.encoders.load import load_encoder
 from syntype.errors import DataError, MediaError, UsageError, VectorError
@@ -71,12 +71,13 @@ def test_an_encoder_is_loaded_once_and_remembered(workshop: Workshop, place: Wor
 
 def test_stages_are_made_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     config = ClusterConfig(k=5)
-    evaluate, train = EvaluateConfig(resamples=100), TrainConfig(epochs=1)
+    evaluate = TaskOptions(evaluate=EvaluateConfig(resamples=100))
+    train = TrainConfig(epochs=1)
     base = workshop.model("descriptors", "base")
     clustering = workshop.clusters(base, config)
     model = workshop.trained(base, "clusters", clustering, train)
     scores = workshop.scores(model, "test", evaluate)
-    for name in ("cluster_split", "train_split", "retrieve"):
+    for name in ("cluster_split", "train_split", "run_task"):
         monkeypatch.setattr(f"syntype.sweep.workshop.{name}", None)
     again = workshop.clusters(base, config)
     assert again.key == clustering.key
@@ -124,11 +125,15 @@ def test_a_k_beyond_what_differs_does_not_fail_the_smaller_ones(
 
 def test_resamples_do_not_make_other_scores(workshop: Workshop) -> None:
     model = workshop.model("pixels", "floor")
-    few = EvaluateConfig(resamples=100)
+    few = TaskOptions(evaluate=EvaluateConfig(resamples=100))
+
+    def changed(**options: Any) -> TaskOptions:
+        return replace(few, evaluate=replace(few.evaluate, **options))
+
     run = workshop.score_run(model, "test", few)
-    assert workshop.score_run(model, "test", replace(few, resamples=500)).key == run.key
+    assert workshop.score_run(model, "test", changed(resamples=500)).key == run.key
     assert workshop.score_run(model, "val", few).key != run.key
-    assert workshop.score_run(model, "test", replace(few, recall_at=(1,))).key != run.key
+    assert workshop.score_run(model, "test", changed(recall_at=(1,))).key != run.key
 
 
 def test_a_trained_model_knows_its_k_role_and_spec(workshop: Workshop) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syntype.configs import DataConfig
+from syntype.data.units import Column, unit_column
 from syntype.errors import DataError, UsageError
-
-Column = Sequence[str | None]
 
 _UNITS = (
     "unit unitid track trackid specimen specimenid individual individualid identity organismid "
@@ -78,6 +77,8 @@ def map_columns(table: Mapping[str, Column], name: str, config: DataConfig) -> M
         UsageError: An option is malformed or names a column that is not there.
         DataError: No column looks like the pictures' paths, or like the labels.
     """
+    if config.unit:
+        table = {**table, config.unit: unit_column(table, config.unit, name)}
     named = _named_columns(name, config)
     for term, column in named.items():
         if column not in table:

@@ -24,7 +24,8 @@ The notes of the dataset, plain JSON types, SET the name of a set:
     duplicates      pictures, copies, nLeaks, leaks [{id, split, copyOf, copySplit}, ...],
                     labelsDiffer [[id, ...], ...]: see `syntype.data.duplicates`
     unitsJoined     units that became part of another because they share a picture
-    splits          SET to: origin (given, made, completed), train, val, test (rows)
+    splits          SET to: origin (given, made, completed, replayed), train, val, test (rows)
+    manifest        hash of the split that was replayed, only where one was
     unitsCut        units, examples [unit, ...]: units that a given split cuts; 0 is as it should be
     singletons      taxon group to its number of species with one unit
     species         taxon group to its number of species
@@ -41,12 +42,20 @@ import numpy as np
 import pyarrow as pa
 
 from syntype.configs import DataConfig
+from syntype.configs.samples import SPLIT_KINDS
 from syntype.data.dataset import Dataset
 from syntype.data.digests import digest_pictures
 from syntype.data.duplicates import duplicates_notes, joined_units, leaks
 from syntype.data.folder import read_folder
+from syntype.data.manifest import read_manifest, replay
 from syntype.data.records import SPLITS, left_out_notes, merge_left_out
-from syntype.data.splits import complete_split, keyed_hash, singletons, units_cut
+from syntype.data.splits import (
+    complete_split,
+    keyed_hash,
+    singletons,
+    units_cut,
+    unseen_split,
+)
 from syntype.data.table import TABLE_NAMES, read_table
 from syntype.data.vlm4bio import DEFAULT_LIST, is_vlm4bio, read_vlm4bio
 from syntype.errors import DataError, DataNotFoundError, UsageError
@@ -262,8 +271,15 @@ def _digest(
 
 
 def _split(dataset: Dataset, config: DataConfig) -> Dataset:
-    """Take out leaks, join the units of copies, and give every row a split."""
-    if config.split == "made":
+    """Give every row a split: the published one, or after leaks are out and copies are joined."""
+    if config.split not in SPLIT_KINDS:
+        path = Path(config.split).expanduser()
+        dataset = replay(dataset, read_manifest(path), path)
+        given = dataset.column("split")
+        duplicates = duplicates_notes(dataset, np.zeros(0, dtype=np.int64))
+        dataset = _noting(dataset, duplicates=duplicates, unitsJoined=0)
+        return _noting_splits(dataset, given, given, "replayed")
+    if config.split != "given":
         dataset = _replacing(dataset, "split", [""] * len(dataset))
     gone = leaks(dataset)
     duplicates = duplicates_notes(dataset, gone)
@@ -271,10 +287,23 @@ def _split(dataset: Dataset, config: DataConfig) -> Dataset:
     before = len(set(dataset.column("unit")))
     dataset = _replacing(dataset, "unit", joined_units(dataset))
     joined = before - len(set(dataset.column("unit")))
+    dataset = _noting(dataset, duplicates=duplicates, unitsJoined=joined)
     given = dataset.column("split")
+    split = _unseen(dataset, config) if config.split == "unseen" else _completed(dataset, config)
+    return _noting_splits(_replacing(dataset, "split", split.tolist()), given, split, "made")
+
+
+def _unseen(dataset: Dataset, config: DataConfig) -> np.ndarray:
+    units, species, groups = (
+        dataset.column(name).tolist() for name in ("unit", "species", "taxonGroup")
+    )
+    return unseen_split(units, species, groups, config.split_fractions, config.seed)
+
+
+def _completed(dataset: Dataset, config: DataConfig) -> np.ndarray:
+    """What each set gives, and the rest made."""
     names, units, species = (dataset.column(c) for c in ("datasetName", "unit", "species"))
-    split = given.copy()
-    origins = {}
+    split = dataset.column("split")
     for name in sorted(dataset.roots):
         rows = np.flatnonzero(names == name)
         split[rows] = complete_split(
@@ -284,21 +313,28 @@ def _split(dataset: Dataset, config: DataConfig) -> Dataset:
             config.split_fractions,
             config.seed,
         )
-        kept = (split[rows] == given[rows]).all()
-        origins[name] = "given" if kept else "completed" if given[rows].any() else "made"
-    dataset = _replacing(dataset, "split", split.tolist())
+    return split
+
+
+def _noting_splits(dataset: Dataset, given: np.ndarray, split: np.ndarray, origin: str) -> Dataset:
+    """Note what the splits are, and whether they are as given, completed, or of `origin`."""
+    names = dataset.column("datasetName")
+    splits = {}
+    for name in sorted(dataset.roots):
+        rows = names == name
+        how = origin
+        if origin == "made" and (split[rows] == given[rows]).all():
+            how = "given"
+        elif origin == "made" and given[rows].any():
+            how = "completed"
+        parts = {part: int((rows & (split == part)).sum()) for part in SPLITS}
+        splits[name] = {"origin": how} | parts
     cut = units_cut(dataset)
     pairs = set(zip(dataset.column("taxonGroup"), dataset.column("species"), strict=True))
     return _noting(
         dataset,
-        duplicates=duplicates,
-        unitsJoined=joined,
         unitsCut={"units": len(cut), "examples": cut[:_LISTED]},
-        splits={
-            name: {"origin": origin}
-            | {part: int(((names == name) & (split == part)).sum()) for part in SPLITS}
-            for name, origin in origins.items()
-        },
+        splits=splits,
         singletons=singletons(dataset),
         species=dict(sorted(Counter(group for group, _ in pairs).items())),
     )

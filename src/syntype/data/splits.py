@@ -16,6 +16,7 @@ the next. A unit with several species counts for the most frequent of them.
 """
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -59,6 +60,53 @@ def make_split(
             wanted[split] -= sizes[unit]
             placed[unit] = split
     return np.array([placed[unit] for unit in units], dtype=object)
+
+
+def unseen_split(
+    units: Sequence[str],
+    labels: Sequence[str],
+    groups: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+) -> np.ndarray:
+    """Split rows so that whole species are kept from training, beside the species of `make_split`.
+
+    Of each taxon group, shares of the species as large as those of test and val are in these
+    alone; the other species are split by units, so that test has seen and unseen species. A unit
+    with several species follows its unseen one, to test before val: what is unseen never trains.
+
+    Args:
+        units: The independent unit of each row.
+        labels: The species of each row.
+        groups: The taxon group of each row.
+        fractions: Shares of train, val and test.
+        seed: Seed of the choice of species and of the order of units.
+
+    Returns:
+        For each row its split, an array of strings.
+    """
+    shares = dict(zip(SPLITS, fractions, strict=True))
+    key = named_seed(seed, "unseen species").to_bytes(8, "big")
+    of_group: dict[str, set[str]] = defaultdict(set)
+    for group, label in zip(groups, labels, strict=True):
+        of_group[group].add(label)
+    held: dict[str, str] = {}
+    for group in sorted(of_group):
+        order = sorted(of_group[group], key=lambda name: (keyed_hash(name, key), name))
+        start = 0
+        for split in ("test", "val"):
+            n = math.ceil(shares[split] * len(order) - 1e-9) if len(order) > 2 else 0
+            # A species of two groups keeps what the first of them gave it.
+            held |= {name: held.get(name, split) for name in order[start : start + n]}
+            start += n
+    split_of = dict(zip(units, make_split(units, labels, fractions, seed), strict=True))
+    for split in ("val", "test"):
+        split_of |= {
+            unit: split
+            for unit, label in zip(units, labels, strict=True)
+            if held.get(label) == split
+        }
+    return np.array([split_of[unit] for unit in units], dtype=object)
 
 
 def keyed_hash(unit: str, key: bytes) -> bytes:

@@ -17,10 +17,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from syntype.data.preprocess import Preprocess
-from syntype.errors import VectorError
+from syntype.errors import EncoderError, VectorError
 from syntype.provenance import content_hash, plain
 
 EncodeTexts = Callable[[Sequence[str]], Float[Tensor, "t d"]]
+
+TASKS_WITHOUT_TEXTS = (
+    "Use --task retrieval, --task knn or --task few-shot, which need pictures only"
+)
+"""What `require_text` advises where text classification was asked for."""
 
 
 def unit(vectors: Float[Tensor, "n d"], origin: str) -> Float[Tensor, "n d"]:
@@ -55,6 +60,12 @@ class Encoder:
             what fine-tuning trains.
         device: Where `module` lies.
         encode_texts: Texts to unit vectors in the same space, where the model has a text tower.
+        logit_scale: What the model multiplies the cosine of a picture and a text by before a
+            softmax over texts (the exponential of the parameter it learned); None without a text
+            tower. The bias that sigmoid models (SigLIP) add as well is the same for every text,
+            so a softmax over texts does not see it.
+        text_identity: What determines the vectors of texts, as plain JSON types; a call, since it
+            may read the text tower. None without one.
     """
 
     name: str
@@ -65,6 +76,8 @@ class Encoder:
     module: nn.Module
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     encode_texts: EncodeTexts | None = None
+    logit_scale: float | None = None
+    text_identity: Callable[[], dict[str, Any]] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -95,3 +108,22 @@ class Encoder:
         """
         self.module.eval()
         return unit(self.module(self.normalise(images)), self.name).cpu()
+
+
+def require_text(encoder: Encoder, instead: str = TASKS_WITHOUT_TEXTS) -> EncodeTexts:
+    """The text tower of `encoder`.
+
+    Args:
+        encoder: Any encoder.
+        instead: What works without texts, as the beginning of a sentence.
+
+    Raises:
+        EncoderError: It has none; the message says `instead`.
+    """
+    if encoder.encode_texts is None:
+        raise EncoderError(
+            f"{encoder.name} has no text tower, so it cannot compare pictures with words. "
+            f"{instead}; or take an encoder that reads text, for example "
+            "open_clip:hf-hub:imageomics/bioclip-2."
+        )
+    return encoder.encode_texts

@@ -9,7 +9,7 @@
 
 The vector is what `encode_image` gives, before it is normalised. The module is the image tower
 alone; the first call of `encode_texts` reads the file again for the text tower, so that embedding
-and training pictures never pay for it.
+and training pictures never pay for it. The learned temperature is read with the image tower.
 
 How open_clip gives wrong vectors without an error, and what is done about it: `create_model`
 without weights logs a warning (weights are poured in here, over NaN); a tag trained with QuickGELU
@@ -20,7 +20,7 @@ weights cannot be fetched gives a random model (an error here).
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,17 @@ from syntype.encoders.weights import (
     readable,
     refuse_keys,
     sealed_encoder,
+    weights_hash,
 )
 from syntype.errors import EncoderError, UnknownEncoderError, WeightsError
+from syntype.provenance import content_hash
 
 _CONFIG = "open_clip_config.json"
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FITS: Mapping[str, Fit] = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 _TEXTS_AT_ONCE = 256
+# Tells tokenizers apart: case, accents, digits, and more words than any context holds.
+_PROBE = "A photo of Anas  crecca Linnæus, 1758 (Küken). " * 20
 
 # Architectures of repositories that are often named, so that a dry run knows their shape before
 # anything is downloaded. Loading reads the repository's own config.
@@ -367,6 +371,30 @@ class _Texts:
         self.name, self.origin, self.path, self.device = name, origin, path, device
         self._towers: tuple[Any, Any] | None = None
 
+    @property
+    def towers(self) -> tuple[Any, Any]:
+        """The text tower and its tokenizer."""
+        if self._towers is None:
+            self._towers = self._read()
+        return self._towers
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the vectors of texts: architecture, weights, and what makes tokens."""
+        pair, tokenizer = self.towers
+        state = {
+            name: tensor
+            for name, tensor in pair.state_dict().items()
+            if name not in ("logit_scale", "logit_bias")
+        }
+        return {
+            "source": "open_clip",
+            "embed_dim": self.origin.model["embed_dim"],
+            "quick_gelu": bool(self.origin.model.get("quick_gelu", False)),
+            "text_cfg": dict(self.origin.model["text_cfg"]),
+            "weights": weights_hash(state),
+            "tokens": content_hash(tokenizer([_PROBE])[0].tolist()),
+        }
+
     def _read(self) -> tuple[Any, Any]:
         import open_clip
 
@@ -385,9 +413,7 @@ class _Texts:
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Float[Tensor, "t d"]:
         """Unit vectors of `texts`, on the CPU."""
-        if self._towers is None:
-            self._towers = self._read()
-        pair, tokenizer = self._towers
+        pair, tokenizer = self.towers
         vectors = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             tokens = tokenizer(list(texts[start : start + _TEXTS_AT_ONCE])).to(self.device)
@@ -417,8 +443,8 @@ def load(spec: Spec, device: torch.device) -> Encoder:
         if spec.name.startswith("hf-hub:"):
             origin = _from_hub(spec.name)
     assert path is not None
-    pair = _loaded_pair(origin.model, path, str(spec))
-    tower: Any = _pooled(pair.visual)  # type: ignore[arg-type]
+    pair: Any = _loaded_pair(origin.model, path, str(spec))
+    tower: Any = _pooled(pair.visual)
     preprocess = to_preprocess(origin.preprocess, tower.image_size)
     texts = _Texts(str(spec), origin, path, device)
     architecture = {
@@ -427,7 +453,9 @@ def load(spec: Spec, device: torch.device) -> Encoder:
         "quick_gelu": bool(origin.model.get("quick_gelu", False)),
         "vision_cfg": dict(origin.model["vision_cfg"]),
     }
-    return sealed_encoder(str(spec), architecture, tower, preprocess, device, texts)
+    encoder = sealed_encoder(str(spec), architecture, tower, preprocess, device)
+    scale = float(pair.logit_scale.detach().double().exp())
+    return replace(encoder, encode_texts=texts, logit_scale=scale, text_identity=texts.identity)
 
 
 def plan(spec: Spec) -> EncoderPlan:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from syntype.data.preprocess import Preprocess
-from syntype.encoders.encoder import Encoder, EncodeTexts
+from syntype.encoders.encoder import Encoder
 from syntype.errors import EncoderError, WeightsError
 from syntype.provenance import canonical_json
 
@@ -215,7 +215,6 @@ def sealed_encoder(
     module: nn.Module,
     preprocess: Preprocess,
     device: torch.device,
-    encode_texts: EncodeTexts | None = None,
     weights: str | None = None,
 ) -> Encoder:
     """The encoder of a module whose weights are in: checked, hashed, measured, on its device.
@@ -226,7 +225,6 @@ def sealed_encoder(
         module: The module with its weights, on the CPU.
         preprocess: Its preprocessing.
         device: Where it goes.
-        encode_texts: Texts to unit vectors, if it has a text tower.
         weights: The weights' identity; None to hash them.
 
     Raises:
@@ -245,7 +243,6 @@ def sealed_encoder(
         dim=dim,
         module=module.to(device),
         device=device,
-        encode_texts=encode_texts,
     )
 
 

@@ -15,10 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-TRAINING_BINS = ("0", "1", "2-4", "5-9", "10-19", "20-49", "50-99", "100+")
-"""Strata by the number of training pictures of the query's species; "0" is an unseen species."""
-_BIN_STARTS = np.array([0, 1, 2, 5, 10, 20, 50, 100])
-
 
 def recall_at_k(
     relevant: Bool[np.ndarray, "n t"], n_relevant: Int[np.ndarray, "n"], k: int
@@ -62,26 +58,6 @@ def macro_mean(values: Float[np.ndarray, "n"], classes: Sequence[str]) -> float 
         return None
     _, code = np.unique(np.asarray(classes, dtype=object)[known], return_inverse=True)
     return float(np.mean(np.bincount(code, values[known]) / np.bincount(code)))
-
-
-def training_bin(n_train: Int[np.ndarray, "n"]) -> list[str]:
-    """The stratum of `TRAINING_BINS` of each count; "" where the count is unknown (negative)."""
-    place = np.searchsorted(_BIN_STARTS, n_train, side="right") - 1
-    return [TRAINING_BINS[i] if i >= 0 else "" for i in place]
-
-
-def stratify(
-    values: Float[np.ndarray, "n"], strata: Sequence[str]
-) -> dict[str, Float[np.ndarray, "n"]]:
-    """For each stratum, in sorted order, `values` with NaN outside of it; stratum "" is left out.
-
-    The means above and `statistics.resample` ignore NaN, so that each row gives the stratum's
-    score, and rows of several strata share the draws of their units.
-    """
-    of = np.asarray(strata, dtype=object)
-    return {
-        name: np.where(of == name, values, np.nan) for name in sorted(set(strata)) if name != ""
-    }
 
 
 def _first_r(

@@ -19,25 +19,28 @@ from jaxtyping import Float
 
 from syntype import files
 from syntype.configs import EvaluateConfig
+from syntype.data.strata import training_bin
 from syntype.errors import DataError, DataNotFoundError
-from syntype.evaluation import metrics
 from syntype.evaluation.statistics import resample
 
 _TABLE, _SUMMARY = "scores.parquet", "summary.json"
-_RELEVANT, _AT_R = "Relevant", ("PrecisionAtR", "AveragePrecisionAtR")
+RELEVANT = "Relevant"
+"""Ending of the column that says how many items (or classes) have the query's name at a rank."""
+EPISODES = "Episodes"
+"""Ending of the column that holds a metric's value in each of several draws of the task."""
 
 
 def schema(ranks: Sequence[str], recall_at: Sequence[int]) -> pa.Schema:
-    """The columns of a table of scores, in order."""
+    """The columns of a table of retrieval scores, in order."""
     fields = [("id", pa.string()), ("unit", pa.string()), ("taxonGroup", pa.string())]
     for rank in ranks:
-        fields += [(rank, pa.string()), (f"{rank}{_RELEVANT}", pa.int32())]
+        fields += [(rank, pa.string()), (f"{rank}{RELEVANT}", pa.int32())]
         fields += [(f"{rank}Hit@{k}", pa.float32()) for k in recall_at]
-        fields += [(f"{rank}{name}", pa.float32()) for name in _AT_R]
+        fields += [(f"{rank}{name}AtR", pa.float32()) for name in ("Precision", "AveragePrecision")]
     fields += [
-        ("neighbourIds", _list_of(pa.string())),
-        ("neighbourLabels", _list_of(pa.string())),
-        ("neighbourSimilarities", _list_of(pa.float32())),
+        ("neighbourIds", list_of(pa.string())),
+        ("neighbourLabels", list_of(pa.string())),
+        ("neighbourSimilarities", list_of(pa.float32())),
         ("withinSimilarity", pa.float32()),
         ("betweenSimilarity", pa.float32()),
         ("nTrain", pa.int32()),
@@ -45,7 +48,7 @@ def schema(ranks: Sequence[str], recall_at: Sequence[int]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _list_of(kind: pa.DataType) -> pa.DataType:
+def list_of(kind: pa.DataType) -> pa.DataType:
     """A list whose items have the name that Parquet gives them, so that a table read is as made."""
     return pa.list_(pa.field("element", kind))
 
@@ -69,7 +72,7 @@ class Scores:
     def ranks(self) -> list[str]:
         """The taxonomic ranks that were scored."""
         names = self.table.schema.names
-        return [name for name in names if f"{name}{_RELEVANT}" in names]
+        return [name for name in names if f"{name}{RELEVANT}" in names]
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -88,13 +91,25 @@ class Scores:
             )
         return self.table.column(metric).to_numpy().astype(np.float32)
 
+    def rows(self, metric: str) -> Float[np.ndarray, "s n"]:
+        """One metric in each draw of the task (few-shot episodes), or as it is in a single row.
+
+        These are what `resample` takes as replicates of one model.
+        """
+        name = f"{metric}{EPISODES}"
+        if name not in self.table.column_names:
+            return self.values(metric)[None]
+        draws = self.table.column(name).combine_chunks()
+        return draws.flatten().to_numpy(zero_copy_only=False).reshape(len(self), -1).T
+
     def rank_of(self, metric: str) -> str:
         """The rank that `metric` is about and that its macro mean is balanced over.
 
-        For the two similarities it is species (or the first rank scored, where species is not).
+        A metric of a rank begins with the rank's name. All others (similarities, distances) are
+        about species, or the first rank scored where species is not.
         """
         for rank in self.ranks:
-            if metric.startswith(f"{rank}Hit@") or metric in {f"{rank}{name}" for name in _AT_R}:
+            if metric.startswith(rank):
                 return rank
         return "species" if "species" in self.ranks else self.ranks[0]
 
@@ -168,29 +183,26 @@ class _Cell(NamedTuple):
     metric: str
 
 
-def summarise(table: pa.Table, config: EvaluateConfig, n_gallery: int) -> dict[str, Any]:
+def summarise(table: pa.Table, config: EvaluateConfig, about: Mapping[str, Any]) -> dict[str, Any]:
     """The summary of a table of scores, in plain JSON types.
 
     Args:
-        table: One row per query, in the columns of `schema`.
-        config: Protocol, ranks, and the number, seed and confidence of the resamples.
-        n_gallery: Items that were searched.
+        table: One row per query: id, unit, taxonGroup, ranks, metrics as float32, nTrain.
+        config: Ranks, and the number, seed and confidence of the resamples.
+        about: What else the summary says: the `task` and its options.
     """
     scores = Scores(table, {})
-    cells = _averages(scores, _rows(scores), config)
+    cells = _averages(scores, _strata(scores), config)
     summary: dict[str, Any] = {
-        "protocol": config.protocol,
+        **about,
         "ranks": list(config.ranks),
-        "recallAt": list(config.recall_at),
         "confidence": config.confidence,
         "resamples": config.resamples,
         "nQueries": len(scores),
-        "nGallery": n_gallery,
         "nUnits": len(set(scores.column("unit"))),
         "queries": {rank: _outcomes(scores, rank) for rank in scores.ranks},
         "all": {},
-        "byTaxonGroup": {},
-        "byTrainingImages": {},
+        **{by: {} for by in _STRATA},
     }
     for cell, averages in cells.items():
         part = summary[cell.by].setdefault(cell.stratum, {}) if cell.stratum else summary[cell.by]
@@ -198,33 +210,43 @@ def summarise(table: pa.Table, config: EvaluateConfig, n_gallery: int) -> dict[s
     return summary
 
 
-def _rows(scores: Scores) -> dict[_Cell, np.ndarray]:
-    """The values behind each number of the summary, NaN outside of the stratum."""
-    strata = {
+_STRATA = ("byTaxonGroup", "byTrainingImages", "bySeen")
+
+
+def _strata(scores: Scores) -> dict[_Cell, np.ndarray]:
+    """Which queries are behind each number of the summary (n, boolean)."""
+    n_train = scores.table.column("nTrain").to_numpy()
+    labels = {
         "byTaxonGroup": scores.column("taxonGroup"),
-        "byTrainingImages": metrics.training_bin(scores.table.column("nTrain").to_numpy()),
+        "byTrainingImages": training_bin(n_train),
+        "bySeen": np.select([n_train > 0, n_train == 0], ["seen", "unseen"], "").tolist(),
     }
-    rows = {}
-    for metric in scores.metrics:
-        values = scores.values(metric)
-        rows[_Cell("all", "", metric)] = values
-        for by, labels in strata.items():
-            for name, part in metrics.stratify(values, labels).items():
-                rows[_Cell(by, name, metric)] = part
-    return rows
+    masks = {("all", ""): np.ones(len(scores), dtype=bool)}
+    for by in _STRATA:
+        of = np.asarray(labels[by], dtype=object)
+        masks |= {(by, name): of == name for name in sorted(set(labels[by])) if name != ""}
+    return {
+        _Cell(by, name, metric): mask
+        for metric in scores.metrics
+        for (by, name), mask in masks.items()
+    }
 
 
 def _averages(
-    scores: Scores, rows: Mapping[_Cell, np.ndarray], config: EvaluateConfig
+    scores: Scores, masks: Mapping[_Cell, np.ndarray], config: EvaluateConfig
 ) -> dict[_Cell, dict[str, Any]]:
-    """The micro and the macro mean of each row, with intervals."""
-    averages: dict[_Cell, dict[str, Any]] = {cell: {} for cell in rows}
+    """The micro and the macro mean of each cell, with intervals."""
+    averages: dict[_Cell, dict[str, Any]] = {cell: {} for cell in masks}
     for rank in (None, *scores.ranks):
-        cells = [cell for cell in rows if rank in (None, scores.rank_of(cell.metric))]
+        cells = [cell for cell in masks if rank in (None, scores.rank_of(cell.metric))]
+        if not cells:
+            continue
+        rows = [np.where(masks[cell], scores.rows(cell.metric), np.nan) for cell in cells]
         drawn = resample(
-            np.stack([rows[cell] for cell in cells]).astype(np.float64),
+            np.concatenate(rows).astype(np.float64),
             scores.column("unit"),
             classes=scores.column(rank) if rank else None,
+            replicates=np.repeat(np.arange(len(rows)), [len(of) for of in rows]),
             resamples=config.resamples,
             confidence=config.confidence,
             seed=config.seed,
@@ -237,7 +259,7 @@ def _averages(
 def _outcomes(scores: Scores, rank: str) -> dict[str, int]:
     """How many queries were scored at `rank`, and why the others were not."""
     known = np.array([label != "" for label in scores.column(rank)])
-    relevant = scores.table.column(f"{rank}{_RELEVANT}").to_numpy()
+    relevant = scores.table.column(f"{rank}{RELEVANT}").to_numpy()
     return {
         "scored": int((relevant > 0).sum()),
         "nothingToFind": int((known & (relevant == 0)).sum()),

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from syntype.configs import EvaluateConfig
+from syntype.data.strata import TRAINING_BINS, training_bin
 from syntype.errors import UsageError
-from syntype.evaluation.metrics import TRAINING_BINS, training_bin
 from syntype.evaluation.scores import Scores
 from syntype.evaluation.statistics import holm
 from syntype.provenance import plain

@@ -1,6 +1,8 @@
 """The main job: stages over one dataset, their plan, their order, and the report at the end.
 
 workshop   the stages, each skipped when its result is there already
+bench      what a model is scored with
+compared   from folders of finished runs to one comparison
 make       what goes into clusters and into a training
 sweep      every k, seed, control and baseline, and the report
 plan       what a sweep would do and cost, before it does

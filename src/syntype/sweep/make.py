@@ -19,13 +19,13 @@ from syntype.clustering.quality import joint_features, leak_warning, quality
 from syntype.configs import ClusterConfig, Objective, TrainConfig
 from syntype.data.dataset import Dataset
 from syntype.data.media import Pictures
-from syntype.encoders.encoder import Encoder, unit
+from syntype.embeddings.texts import text_vectors
+from syntype.encoders.encoder import Encoder, require_text, unit
 from syntype.encoders.from_checkpoint import save_checkpoint
 from syntype.encoders.load import resolve_device
-from syntype.errors import EncoderError, TrainingError, VectorError
+from syntype.errors import TrainingError, VectorError
 from syntype.runs import Run
-from syntype.taxonomy.taxon import Taxon
-from syntype.taxonomy.text import caption
+from syntype.taxonomy.text import caption, taxa_of
 from syntype.training import checkpoint
 from syntype.training.adapt import adapt
 from syntype.training.centres import class_means
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from syntype.sweep.workshop import Clustering, Model, Workshop
 
 _SEEDS = "seeds.npy"
-_TEXTS = 256  # texts encoded at a time
 
 
 class _Targets(NamedTuple):
@@ -64,7 +63,8 @@ def cluster_split(
     species = samples.column("species").tolist()
     warning = ""
     if config.features == "joint":
-        joint = joint_features(vectors, _text_vectors(workshop.encoder(model.spec), samples))
+        texts = _text_vectors(workshop, workshop.encoder(model.spec), samples)
+        joint = joint_features(vectors, texts)
         warning = leak_warning(vectors, joint, species, seed=config.seed) or ""
         vectors = joint
         workshop.progress.say(warning or "the captions show no sign of naming the species")
@@ -126,36 +126,13 @@ def _drawn(
     return draw_seeds(vectors, k, init=config.init, seed=config.seed, device=where).cpu()
 
 
-def _text_vectors(encoder: Encoder, samples: Dataset) -> Float32[np.ndarray, "n d"]:
-    """The vector of each sample's caption; each different caption is encoded once."""
-    if encoder.encode_texts is None:
-        raise EncoderError(
-            f"{encoder.name} has no text tower, so there are no joint features. Use "
-            "--cluster.features image, or a base that reads text, for example open_clip:..."
-        )
-    texts = [caption(taxon) for taxon in _taxa(samples)]
-    different = sorted(set(texts))
-    vectors = torch.cat(
-        [
-            encoder.encode_texts(different[start : start + _TEXTS]).cpu()
-            for start in range(0, len(different), _TEXTS)
-        ]
-    )
-    place = {text: row for row, text in enumerate(different)}
-    return vectors.float().numpy()[[place[text] for text in texts]]
-
-
-def _taxa(samples: Dataset) -> list[Taxon]:
-    names = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
-    lineages = zip(*(samples.column(name).tolist() for name in names), strict=True)
-    columns = (
-        samples.column(name).tolist()
-        for name in ("verbatimIdentification", "scientificName", "vernacularName")
-    )
-    return [
-        Taxon(verbatim=verbatim, scientific_name=name, lineage=lineage, vernacular_name=common)
-        for verbatim, name, common, lineage in zip(*columns, lineages, strict=True)
-    ]
+def _text_vectors(
+    workshop: "Workshop", encoder: Encoder, samples: Dataset
+) -> Float32[np.ndarray, "n d"]:
+    """The vector of each sample's caption."""
+    require_text(encoder, "Use --cluster.features image")
+    texts = [caption(taxon) for taxon in taxa_of(samples.table)]
+    return text_vectors(encoder, texts, workshop.place.workspace, workshop.progress)
 
 
 def train_split(

@@ -15,7 +15,14 @@ import numpy as np
 
 from syntype import files
 from syntype.clustering.clusters import Clusters
-from syntype.configs import ClusterConfig, Objective, SweepConfig, Workplace, rebuild
+from syntype.configs import (
+    ClusterConfig,
+    Objective,
+    SweepConfig,
+    TaskOptions,
+    Workplace,
+    rebuild,
+)
 from syntype.data.dataset import Dataset
 from syntype.data.records import left_out_notes, merge_left_out
 from syntype.errors import (
@@ -165,10 +172,10 @@ class _Sweep:
 
     def score(self, model: Model) -> None:
         """Score a model on the validation and the test split."""
-        evaluate = self.config.evaluate
-        keys = [self.workshop.score_run(model, split, evaluate) for split in ("val", "test")]
+        options = TaskOptions(evaluate=self.config.evaluate)
+        keys = [self.workshop.score_run(model, split, options) for split in ("val", "test")]
         for split in ("val", "test"):
-            self.workshop.scores(model, split, evaluate)
+            self.workshop.scores(model, split, options)
         self.outcome.models.append(
             Entry(model.name, model.role, model.k, model.seed, keys[0].key, keys[1].key)
         )
@@ -303,11 +310,8 @@ def _stages(dataset: Dataset, config: SweepConfig, outcome: Outcome) -> list[Sta
     ]
 
 
-def rewrite_report(folder: Path) -> Path:
-    """Write the report of a sweep again from its saved scores.
-
-    Args:
-        folder: The sweep's folder.
+def read_outcome(folder: Path) -> Outcome:
+    """What a sweep made.
 
     Raises:
         UsageError: The folder is not that of a sweep, or the sweep has scored nothing yet.
@@ -319,12 +323,24 @@ def rewrite_report(folder: Path) -> Path:
             "sweep printed, runs/sweep/..., or run the sweep again to finish it."
         )
     content = files.as_mapping(files.read_json(path), path)
-    outcome = Outcome(
+    return Outcome(
         [Entry(**entry) for entry in content["models"]],
         [(k, seed, key) for k, seed, key in content["clusterings"]],
         [(what, message) for what, message in content["failures"]],
         [(name, reason) for name, reason in content["unreadable"]],
     )
+
+
+def rewrite_report(folder: Path) -> Path:
+    """Write the report of a sweep again from its saved scores.
+
+    Args:
+        folder: The sweep's folder.
+
+    Raises:
+        UsageError: The folder is not that of a sweep, or the sweep has scored nothing yet.
+    """
+    outcome = read_outcome(folder)
     stored = files.as_mapping(files.read_json(folder / "config.json"), folder / "config.json")
     config: SweepConfig = rebuild(SweepConfig, stored["sweep"])
     place = Workplace(workspace=folder.parent.parent)

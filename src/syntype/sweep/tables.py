@@ -3,16 +3,18 @@
 A table here is (title, header, rows), which `syntype.terminal.show_table` draws.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from syntype.configs import EvaluateConfig
+from syntype.configs import EvaluateConfig, Task
 from syntype.data.dataset import Dataset
+from syntype.data.manifest import ManifestHeader
 from syntype.evaluation.scores import Scores, stack
 from syntype.evaluation.statistics import resample
-from syntype.sweep.workshop import Clustering, Model
+from syntype.sweep.workshop import Clustering
 from syntype.taxonomy.taxon import RANKS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
@@ -111,6 +113,18 @@ def _checks(notes: Mapping[str, Any]) -> Table:
     return "Checks", ("what", "number"), rows
 
 
+def split_table(header: ManifestHeader) -> Table:
+    """What a published split says of itself."""
+    rows = [
+        (name, f"{header.samples[name]:,}", f"{header.species[name]:,}")
+        for name in ("train", "val", "test")
+    ]
+    title = f"Split ({header.kind}), {header.n_units:,} units, hash {header.hash}"
+    if header.unseen:
+        title += f"; {len(header.unseen):,} species of test are unseen in training"
+    return title, ("split", "pictures", "species"), rows
+
+
 def cluster_table(made: Sequence[Clustering]) -> Table:
     """Quality of clusterings beside the ceiling of perfect clusters of the same k."""
     rows = []
@@ -122,21 +136,37 @@ def cluster_table(made: Sequence[Clustering]) -> Table:
     return "Clusters of the training pictures", header, rows
 
 
-def score_table(models: Sequence[Model], scores: Sequence[Scores], config: EvaluateConfig) -> Table:
-    """Each model's Recall@1 at each rank, class-balanced and per picture, with its interval."""
-    depth = config.recall_at[0]
+def score_table(
+    task: Task, names: Sequence[str], scores: Sequence[Scores], config: EvaluateConfig
+) -> Table:
+    """Each model's main scores on a task, class-balanced and per picture, with intervals."""
+    metrics = main_metrics(task, scores[0], config)
     rows = []
-    for position, model in enumerate(models):
+    for position, name in enumerate(names):
         cells = []
-        for rank in config.ranks:
-            metric = f"{rank}Hit@{depth}"
+        for metric in metrics:
             averages = (scores[0].classes(metric), None)
             cells += [_cell(scores, metric, classes, config, position) for classes in averages]
-        rows.append((model.name, *cells))
+        rows.append((name, *cells))
     header = ["encoder"]
-    for rank in config.ranks:
-        header += [f"{rank} R@{depth}, class-balanced", f"{rank} R@{depth}, per picture"]
-    return "Retrieval, % with intervals", header, rows
+    for metric in metrics:
+        header += [f"{metric}, class-balanced", f"{metric}, per picture"]
+    return f"{task}, % with intervals", header, rows
+
+
+def main_metrics(task: Task, scores: Scores, config: EvaluateConfig) -> list[str]:
+    """The metrics that speak for a task, at each rank."""
+    endings = {
+        "retrieval": [f"Hit@{config.recall_at[0]}"],
+        "clustering": ["BCubedF1"],
+        "few-shot": [
+            name.removeprefix("species")
+            for name in scores.metrics
+            if re.fullmatch(r"species\d+Shot", name)
+        ],
+    }
+    wanted = endings.get(task, [f"Top@{config.top_at[0]}"])
+    return [f"{rank}{ending}" for rank in config.ranks for ending in wanted]
 
 
 def _cell(
@@ -146,13 +176,15 @@ def _cell(
     config: EvaluateConfig,
     position: int,
 ) -> str:
-    values = stack(scores, metric)
-    if not np.isfinite(values).any():
+    stack(scores, metric)  # for its check that all were scored on the same pictures
+    rows = [one.rows(metric) for one in scores]
+    if not np.isfinite(rows[position]).any():
         return "nothing to find"
     found = resample(
-        values,
+        np.concatenate(rows).astype(np.float64),
         scores[0].column("unit"),
         classes=classes,
+        replicates=np.repeat(np.arange(len(rows)), [len(one) for one in rows]),
         resamples=config.resamples,
         confidence=config.confidence,
         seed=config.seed,

@@ -18,10 +18,11 @@ from syntype.configs import (
     ClusterConfig,
     DataConfig,
     EmbedConfig,
-    EvaluateConfig,
     Objective,
     OnError,
     SweepConfig,
+    Task,
+    TaskOptions,
     TrainConfig,
     Workplace,
 )
@@ -33,12 +34,14 @@ from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
 from syntype.encoders.load import load_encoder, resolve_device
 from syntype.errors import DataError, MediaError
+from syntype.evaluation.episodes import FILE as EPISODES
 from syntype.evaluation.scores import Scores
-from syntype.evaluation.similarity import retrieve
+from syntype.evaluation.tasks import run_task
 from syntype.progress import SILENT, Progress
 from syntype.provenance import plain
 from syntype.report.data import Role
 from syntype.runs import Run
+from syntype.sweep.bench import bench_of, determining
 from syntype.sweep.make import cluster_split, train_split
 from syntype.sweep.memory import remember
 from syntype.version import __version__
@@ -166,12 +169,12 @@ class Workshop:
         return Model(spec, role, spec, self.vectors(encoder))
 
     def part(self, model: Model, split: str) -> tuple[np.ndarray, Dataset]:
-        """The vectors and samples of one split, rows aligned; unreadable pictures are left out.
+        """The vectors and samples of a split, or of "all"; rows aligned, unreadable pictures out.
 
         Raises:
             DataError: The split is empty.
         """
-        samples = self.dataset.where(split=split)
+        samples = self.dataset if split == "all" else self.dataset.where(split=split)
         readable = set(model.vectors.ids)
         samples = samples.select(np.asarray([one in readable for one in samples.ids], dtype=bool))
         if len(samples) == 0:
@@ -268,31 +271,40 @@ class Workshop:
             },
         )
 
-    def score_run(self, model: Model, split: str, config: EvaluateConfig) -> Run:
+    def score_run(
+        self, model: Model, split: str, options: TaskOptions, task: Task = "retrieval"
+    ) -> Run:
         """Where the model's scores on a split lie, or will; resamples are drawn later."""
-        how = {"protocol": config.protocol, "ranks": config.ranks, "recall_at": config.recall_at}
         return self.run(
             "evaluate",
             {
                 "vectors": model.vectors.key.name,
                 "data": self.dataset.revision,
                 "split": split,
-                "evaluate": how,
+                "evaluate": determining(task, options),
             },
         )
 
-    def scores(self, model: Model, split: str, config: EvaluateConfig) -> Scores:
-        """Retrieval scores of the model on one split."""
-        run = self.score_run(model, split, config)
+    def scores(
+        self, model: Model, split: str, options: TaskOptions, task: Task = "retrieval"
+    ) -> Scores:
+        """Scores of the model on one split."""
+        run = self.score_run(model, split, options, task)
         with run.working():
             if not run.finished:
-                vectors, samples = self.part(model, split)
-                gallery = None
-                if config.protocol == "gallery":
-                    kept, others = self.part(model, "train")
-                    gallery = (kept, others.table)
-                counts = self.dataset.where(split="train").counts("species")
-                found = retrieve(vectors, samples.table, config, gallery=gallery, n_train=counts)
+                self.progress.say(f"{task} of {model.name}")
+                bench = bench_of(self, model, split, options.evaluate.seed)
+                found, episodes = run_task(task, bench, options)
                 found.save(run.folder)
-                run.finish(n=len(found))
+                if episodes is not None:
+                    episodes.save(run.path(EPISODES))
+                data = "+".join(sorted(card.name for card in self.dataset.cards))
+                run.finish(
+                    n=len(found),
+                    model=model.name,
+                    encoder=model.spec,
+                    data=data,
+                    split=split,
+                    task=task,
+                )
         return Scores.load(run.folder)

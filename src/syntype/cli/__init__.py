@@ -1,0 +1,20 @@
+"""The command line: one sub-command per verb; the work lives in the modules they call.
+
+Nothing heavy is imported before a verb runs. A module of verbs adds them to `app` when it is
+imported, in the order in which `--help` lists them.
+"""
+
+from syntype.cli import data, models, scores, sweeps
+from syntype.cli.app import app
+from syntype.cli.launch import EXIT_INTERRUPTED, EXIT_OUR_FAULT, main
+
+__all__ = [
+    "EXIT_INTERRUPTED",
+    "EXIT_OUR_FAULT",
+    "app",
+    "data",
+    "main",
+    "models",
+    "scores",
+    "sweeps",
+]

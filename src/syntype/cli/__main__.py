@@ -1,0 +1,5 @@
+"""`python -m syntype.cli`, the same as `syntype`."""
+
+from syntype.cli import main
+
+main()

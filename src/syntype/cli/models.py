@@ -1,0 +1,110 @@
+"""The verbs that make something: `embed`, `cluster`, `train`."""
+
+import sys
+
+from syntype.cli.app import app
+from syntype.cli.opening import DEFAULT_PLACE, open_workshop
+from syntype.configs import (
+    ClusterConfig,
+    EmbedConfig,
+    EmbedOptions,
+    KMeansConfig,
+    KMeansOptions,
+    Objective,
+    Place,
+    Samples,
+    TrainConfig,
+    TrainOptions,
+)
+from syntype.errors import UsageError
+
+
+@app.command
+def embed(
+    samples: Samples,
+    *,
+    encoder: tuple[str, ...] = ("descriptors",),
+    embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Turn pictures into unit vectors on disk, and print the folders that hold them.
+
+    Args:
+        samples: Which samples.
+        encoder: Encoders to embed with; docs/reference/encoders.md names them all.
+        embed: How pictures become vectors.
+        place: Where to work.
+    """
+    workshop = open_workshop(samples, embed, place)
+    for spec in encoder:
+        sys.stdout.write(f"{workshop.vectors(workshop.encoder(spec)).folder}\n")
+
+
+@app.command
+def cluster(
+    samples: Samples,
+    *,
+    k: tuple[int, ...] = (),
+    base: str = "descriptors",
+    embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
+    cluster: KMeansOptions = KMeansConfig(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Cluster the training pictures, and print each clustering's quality beside its ceiling.
+
+    Args:
+        samples: Which samples.
+        k: Numbers of clusters.
+        base: The encoder whose vectors are clustered.
+        embed: How pictures become vectors.
+        cluster: How vectors become clusters.
+        place: Where to work.
+    """
+    from syntype.sweep.tables import cluster_table
+    from syntype.terminal import show_table
+
+    if not k:
+        raise UsageError("Name at least one number of clusters: --k 100 500 1000.")
+    workshop = open_workshop(samples, embed, place)
+    base_model = workshop.model(base, "base")
+    made = [workshop.clusters(base_model, _with_k(cluster, each), max(k)) for each in k]
+    show_table(*cluster_table(made))
+
+
+def _with_k(config: KMeansConfig, k: int) -> ClusterConfig:
+    return ClusterConfig.of(config, k)
+
+
+@app.command
+def train(
+    samples: Samples,
+    *,
+    k: int = 0,
+    base: str = "descriptors",
+    objective: Objective = "clusters",
+    embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
+    cluster: KMeansOptions = KMeansConfig(),  # noqa: B008 - frozen
+    train: TrainOptions = TrainConfig(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Train one encoder by cluster discrimination, and print the spec that loads it.
+
+    Args:
+        samples: Which samples.
+        k: Number of clusters; not needed for the objective `species`.
+        base: The encoder to start from.
+        objective: What to train against: clusters, species labels, or shuffled cluster labels.
+        embed: How pictures become vectors.
+        cluster: How vectors become clusters.
+        train: How clusters become an encoder.
+        place: Where to work.
+    """
+    if objective != "species" and k < 2:
+        raise UsageError("Name the number of clusters: --k 1000.")
+    workshop = open_workshop(samples, embed, place)
+    base_model = workshop.model(base, "base")
+    clusters = None
+    if objective != "species":
+        clusters = workshop.clusters(base_model, _with_k(cluster, k))
+    model = workshop.trained(base_model, objective, clusters, train)
+    sys.stdout.write(f"{model.spec}\n")

@@ -1,0 +1,92 @@
+"""The verbs that score: `evaluate`, and `compare` what was scored."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from syntype.cli.app import app
+from syntype.cli.opening import DEFAULT_PLACE, open_workshop
+from syntype.configs import (
+    EmbedConfig,
+    EmbedOptions,
+    EvaluateConfig,
+    EvaluateOptions,
+    Place,
+    Samples,
+    Task,
+    TaskOptions,
+)
+from syntype.errors import UsageError
+
+Split = Literal["train", "val", "test"]
+
+
+@app.command
+def evaluate(
+    samples: Samples,
+    *,
+    encoder: tuple[str, ...] = ("pixels", "descriptors"),
+    task: tuple[Task, ...] = ("retrieval",),
+    on: Split = "test",
+    embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
+    options: Annotated[TaskOptions, Parameter(name="*")] = TaskOptions(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Score encoders on one task or several, with intervals; print where the scores lie.
+
+    Args:
+        samples: Which samples.
+        encoder: Encoders to score, published ones or your own (checkpoint:FOLDER).
+        task: What to score them by; zero-shot needs an encoder that reads text.
+        on: Split to score.
+        embed: How pictures become vectors.
+        options: How each task is done.
+        place: Where to work.
+    """
+    from syntype.sweep.tables import score_table
+    from syntype.terminal import show_table
+
+    workshop = open_workshop(samples, embed, place)
+    models = [workshop.model(spec, "baseline") for spec in encoder]
+    folders = []
+    for one in task:
+        scores = [workshop.scores(model, on, options, one) for model in models]
+        show_table(*score_table(one, [model.name for model in models], scores, options.evaluate))
+        folders += [workshop.score_run(model, on, options, one).folder for model in models]
+    for folder in folders:
+        sys.stdout.write(f"{folder}\n")
+
+
+@app.command
+def compare(
+    run: tuple[Path, ...] = (),
+    *,
+    metrics: tuple[str, ...] = (),
+    average: Literal["macro", "micro"] = "macro",
+    evaluate: EvaluateOptions = EvaluateConfig(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Rank any number of models on any number of sets, with ties, tests and a page.
+
+    Args:
+        run: Folders of evaluations and sweeps, as those printed them.
+        metrics: Columns of the scores to compare; empty takes the main ones of each task.
+        average: What models are ranked by: macro (each species counts the same) or micro.
+        evaluate: Resamples, confidence and seed; the rest is as the runs were made.
+        place: Where to work.
+    """
+    from syntype.report.versus_tables import terminal_rows
+    from syntype.sweep.compared import compare_runs
+    from syntype.terminal import show_table
+
+    if not run:
+        raise UsageError(
+            "Name the folders of finished evaluations or sweeps: syntype compare "
+            "runs/evaluate/... runs/evaluate/..."
+        )
+    versus, page = compare_runs(run, evaluate, place.workspace, metrics=metrics, average=average)
+    header, rows = terminal_rows(versus)
+    show_table("% (* the best, † not to be told from it), rank", header, rows)
+    sys.stdout.write(f"{page}\n")

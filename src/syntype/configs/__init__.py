@@ -1,0 +1,84 @@
+"""Every verb's options: one frozen dataclass each, which the command line and TOML files fill.
+
+This package imports nothing heavy, so that `--help` and `--dry-run` answer at once; the work lives
+in the module named after the verb. The text below a field is its help on the command line and in
+the generated reference. Options that determine a result are part of its identity (the hash of the
+config names the run's folder); where to write and how to show progress are not, and stand apart
+in `Workplace`.
+
+A config ends in `Config`. Its twin in `Options` is how it appears on the command line: samples and
+workplace by their plain names, the others with their part's name before a dot (--train.lr), each
+under a heading of its own.
+"""
+
+from syntype.configs.check import (
+    rebuild,
+)
+from syntype.configs.evaluation import (
+    EvaluateConfig,
+    EvaluateOptions,
+    FewShotConfig,
+    KnnConfig,
+    ProbeConfig,
+    Rank,
+    Task,
+    TaskOptions,
+    ZeroShotConfig,
+)
+from syntype.configs.samples import (
+    DataConfig,
+    Dtype,
+    EmbedConfig,
+    EmbedOptions,
+    OnError,
+    Place,
+    Samples,
+    Workplace,
+)
+from syntype.configs.sweep import (
+    FLOOR,
+    Expected,
+    Reference,
+    SweepConfig,
+)
+from syntype.configs.training import (
+    ClusterConfig,
+    KMeansConfig,
+    KMeansOptions,
+    LossConfig,
+    Objective,
+    TrainConfig,
+    TrainOptions,
+)
+
+__all__ = [
+    "FLOOR",
+    "ClusterConfig",
+    "DataConfig",
+    "Dtype",
+    "EmbedConfig",
+    "EmbedOptions",
+    "EvaluateConfig",
+    "EvaluateOptions",
+    "Expected",
+    "FewShotConfig",
+    "KMeansConfig",
+    "KMeansOptions",
+    "KnnConfig",
+    "LossConfig",
+    "Objective",
+    "OnError",
+    "Place",
+    "ProbeConfig",
+    "Rank",
+    "Reference",
+    "Samples",
+    "SweepConfig",
+    "Task",
+    "TaskOptions",
+    "TrainConfig",
+    "TrainOptions",
+    "Workplace",
+    "ZeroShotConfig",
+    "rebuild",
+]

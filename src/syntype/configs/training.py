@@ -1,0 +1,151 @@
+"""How vectors become clusters, and clusters an encoder."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from syntype.configs.check import check
+
+Objective = Literal["clusters", "species", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KMeansConfig:
+    """How to run spherical k-means over unit vectors, whatever k."""
+
+    iterations: int = 20
+    """Lloyd iterations at most; it ends earlier when no label moves."""
+    init: Literal["plus-plus", "subset"] = "plus-plus"
+    """First centres: k-means++ (on a sample of two per centre for large k) or k distinct points."""
+    search: Literal["auto", "exact", "pruned"] = "auto"
+    """Look at all centres for each point, or at the likely ones only; auto prunes from k = 4096."""
+    within: Literal["all", "species", "group"] = "all"
+    """Cluster all pictures together, or each species (or taxon group) by itself."""
+    features: Literal["image", "joint"] = "image"
+    """The picture's vector, or the normalised mean of picture and text vectors (UNICOM)."""
+    top: int = 1
+    """Nearest centres kept for each picture: the labels of the multi-label loss."""
+    seed: int = 0
+    """Seed of the first centres."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        check(self.iterations > 0, "--cluster.iterations must be at least 1.")
+        check(self.top >= 1, "--cluster.top must be at least 1.")
+        check(
+            self.within == "all" or self.top == 1,
+            f"--cluster.within {self.within} knows one label a picture, since further ones would "
+            "be of another species: leave --cluster.top at 1.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig(KMeansConfig):
+    """Spherical k-means over unit vectors at one k."""
+
+    k: int
+    """Number of clusters; with --cluster.within species, clusters per species at most."""
+
+    def __post_init__(self) -> None:
+        """Check k as well."""
+        super().__post_init__()
+        check(self.k >= 2, f"--k must be at least 2, not {self.k}: one cluster separates nothing.")
+
+    @classmethod
+    def of(cls, config: KMeansConfig, k: int) -> "ClusterConfig":
+        """The clustering at `k` that `config` describes."""
+        return cls(**{part.name: getattr(config, part.name) for part in fields(config)}, k=k)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Margin softmax against class centres; `docs/reference/losses.md` has the formulas."""
+
+    margin_type: Literal["arcface", "arcface-published", "cosface"] = "arcface"
+    """ArcFace with its true gradient, ArcFace as published (straight-through), or CosFace."""
+    scale: float = 32.0
+    """Scale s of the cosines: 64 in pre-training, 32 in fine-tuning."""
+    margin: float = 0.3
+    """Margin m: an angle in radians (ArcFace) or a cosine (CosFace)."""
+    class_fraction: float = 1.0
+    """Share r1 of the classes that enter the softmax of a step (partial classes)."""
+    class_sampling: Literal["batch", "sample"] = "batch"
+    """Draw the partial classes once for the batch (as published) or for each sample."""
+    feature_fraction: float = 1.0
+    """Share r2 of the coordinates that enter the cosine of a step, one mask for all."""
+    filter: float = 0.0
+    """Inter-class filter: negatives whose cosine exceeds this are taken for the same class; 0 is
+    off."""
+    filter_action: Literal["drop", "zero"] = "drop"
+    """What the filter does to them: leave them out of the softmax, or set their cosine to 0 (as
+    published)."""
+    form: Literal["softmax", "mlcd"] = "softmax"
+    """Softmax over one label, or the multi-label loss of MLCD over the top labels."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self.scale > 0, "--train.scale must be positive.")
+        check(self.margin >= 0, "--train.margin must be 0 or more.")
+        check(
+            self.margin_type == "cosface" or self.margin < math.pi,
+            f"--train.margin is an angle in radians for {self.margin_type} and must be below pi, "
+            f"not {self.margin}: 0.3 is usual.",
+        )
+        check(0 < self.class_fraction <= 1, "--train.class-fraction must lie in (0, 1].")
+        check(0 < self.feature_fraction <= 1, "--train.feature-fraction must lie in (0, 1].")
+        check(0 <= self.filter <= 1, "--train.filter must lie in [0, 1].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(LossConfig):
+    """Cluster discrimination: a margin softmax of the encoder's vectors against the clusters."""
+
+    mode: Literal["adapt", "finetune"] = "adapt"
+    """Train a residual adapter on cached vectors (minutes on a CPU) or the image tower itself."""
+    epochs: int = 16
+    """Passes over the training pictures."""
+    batch_size: int = 256
+    """Samples per step at most: an epoch is cut into even batches, so every sample is used and no
+    batch is tiny."""
+    lr: float = 1e-3
+    """Peak learning rate of the encoder; 1e-5 suits the tuning of a large pretrained tower."""
+    centre_lr_factor: float = 10.0
+    """The centres learn this many times faster than the encoder."""
+    weight_decay: float = 0.05
+    """AdamW's decay of the encoder's weight matrices; biases, norms and centres have none."""
+    warmup: float = 0.1
+    """Share of the steps over which the learning rate rises, before a cosine to zero."""
+    clip: float = 1.0
+    """Largest norm of the encoder's gradient, and of the centres'; 0 turns clipping off."""
+    init: Literal["centroids", "random"] = "centroids"
+    """First centres of the loss: the clusters' centroids, or N(0, 0.01) as published."""
+    hidden: int = 512
+    """Width of the adapter's hidden layer (mode adapt)."""
+    augment: bool = True
+    """Crop and flip the pictures at random (mode finetune)."""
+    rounds: int = 1
+    """Clustering and training rounds: after each, the new encoder's vectors are clustered again."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    seed: int = 0
+    """Seed of the order of samples, of the first weights and of all masks."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        check(self.epochs > 0, "--train.epochs must be at least 1.")
+        check(self.batch_size > 1, "--train.batch-size must be at least 2.")
+        check(self.lr > 0, "--train.lr must be positive.")
+        check(self.centre_lr_factor > 0, "--train.centre-lr-factor must be positive.")
+        check(self.weight_decay >= 0, "--train.weight-decay must be 0 or more.")
+        check(0 <= self.warmup < 1, "--train.warmup must lie in [0, 1).")
+        check(self.clip >= 0, "--train.clip must be 0 (off) or more.")
+        check(self.hidden > 0, "--train.hidden must be at least 1.")
+        check(self.checkpoint_every > 0, "--train.checkpoint-every must be at least 1.")
+        check(self.rounds >= 1, "--train.rounds must be at least 1.")
+
+
+KMeansOptions = Annotated[KMeansConfig, Parameter(group="Clusters")]
+TrainOptions = Annotated[TrainConfig, Parameter(group="Training")]
