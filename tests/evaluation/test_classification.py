@@ -138,7 +138,9 @@ def test_names_at_a_rank_can_be_answered_by_themselves():
 
 
 def test_broken_scores_are_refused_by_name():
-    with pytest.raises(VectorError, match=r"1 queries got scores that are NaN or infinite, .*s0001"):
+    with pytest.raises(
+        VectorError, match=r"1 queries got scores that are NaN or infinite, .*s0001"
+    ):
         scored(table(["Aba x"] * 2), [[1, 0], [np.nan, 0]], classes_of(["Aba x", "Aba y"]))
 
 

@@ -135,7 +135,9 @@ def test_two_species_are_enough(task):
 def test_a_species_with_one_picture_is_counted_apart(task):
     vectors, samples = world(30, DIM, species=SPECIES[:3])
     vectors_one, one = world(1, DIM, species=SPECIES[5:], prefix="lone")
-    query = Side(np.concatenate([vectors, vectors_one]), pa.concat_tables([samples, one]))
+    samples = pa.concat_tables([samples, one])
+    samples = samples.set_column(1, "unit", pa.array([""] * len(samples)))  # units of their own
+    query = Side(np.concatenate([vectors, vectors_one]), samples)
     train = Side(*world(60, DIM, 1, SPECIES[:3], prefix="t"))
     val = Side(*world(30, DIM, 2, SPECIES[:3], prefix="v"))
     scores = run(task, bench(query, train, val))

@@ -34,7 +34,9 @@ def spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workshop, S
     """A workshop whose only encoder sees next to nothing, but reads captions."""
     speaker = Speaker(8)
     plain = fake_encoder()
-    encoder = Encoder(**{**vars(plain), "encode_texts": speaker, "text_identity": lambda: {"source": "speaker"}})
+    encoder = Encoder(
+        **{**vars(plain), "encode_texts": speaker, "text_identity": lambda: {"source": "speaker"}}
+    )
     monkeypatch.setattr("syntype.sweep.workshop.load_encoder", lambda spec, device: encoder)
     write_class_folders(tmp_path / "photos", n_species=5, n_images=20)
     config = tiny_sweep(tmp_path / "photos")

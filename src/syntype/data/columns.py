@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syntype.configs import DataConfig
-from syntype.data.units import Column, unit_column
+from syntype.data.records import Column
+from syntype.data.units import unit_column
 from syntype.errors import DataError, UsageError
 
 _UNITS = (

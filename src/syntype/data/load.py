@@ -3,6 +3,7 @@
     folder:PATH             class folders
     table:PATH              a CSV, TSV or Parquet table
     vlm4bio:PATH[#LIST]     VLM4Bio as published
+    KIND:PATH[#PART]        a published benchmark (`syntype.data.benchmarks`): nabirds, inat21 ...
     synthetic:SIZE          made on the spot, below the workspace
     PATH                    a file is a table; a folder with labels.csv, metadata.csv or
                             catalogue.parquet is that table; any other has class folders
@@ -19,6 +20,7 @@ The notes of the dataset, plain JSON types, SET the name of a set:
     guessed         SET (tables only) to [term, ...], the columns that nobody named
     encoding        SET to the encoding, where a table's had to be guessed
     list            SET (VLM4Bio only) to the name of the list
+    expected        SET (benchmarks only, where the numbers differ) to: published, found (rows)
     leftOut         total, reasons {reason: rows}, rows [{id, reason}, ...] (the first 1000)
     limit           rows left out because of --limit, 0 without it
     duplicates      pictures, copies, nLeaks, leaks [{id, split, copyOf, copySplit}, ...],
@@ -43,6 +45,8 @@ import pyarrow as pa
 
 from syntype.configs import DataConfig
 from syntype.configs.samples import SPLIT_KINDS
+from syntype.data.benchmarks.read import read_benchmark
+from syntype.data.benchmarks.registry import BENCHMARKS
 from syntype.data.dataset import Dataset
 from syntype.data.digests import digest_pictures
 from syntype.data.duplicates import duplicates_notes, joined_units, leaks
@@ -62,7 +66,7 @@ from syntype.errors import DataError, DataNotFoundError, UsageError
 from syntype.progress import SILENT, Progress
 from syntype.provenance import content_hash, named_seed
 
-KINDS = ("folder", "table", "vlm4bio", "synthetic")
+KINDS = ("folder", "table", "vlm4bio", "synthetic", *BENCHMARKS)
 # For `syntype data list`.
 SOURCES = (
     ("FOLDER", "a folder of class folders, or with labels.csv, metadata.csv or catalogue.parquet"),
@@ -71,6 +75,7 @@ SOURCES = (
     ("table:FILE", "a table, whatever its ending"),
     ("vlm4bio:FOLDER[#LIST]", "VLM4Bio as published; LIST is 10k, easy, medium, hard or prompting"),
     ("synthetic:SIZE", "a drawn tree of life: tiny, small, medium, or species=60,images=4000"),
+    *((benchmark.usage, benchmark.title) for benchmark in BENCHMARKS.values()),
     ("NAME=...", "any of these but synthetic, under a name of its own"),
 )
 _LISTED = 20
@@ -140,10 +145,13 @@ def _read(
         world = parse_size(text)
         folder = _world_folder(world, workspace)
         return write_world(world, folder, workers=workers, progress=progress)
-    place, _, subset = text.partition("#") if kind == "vlm4bio" else (text, "", "")
+    has_parts = kind == "vlm4bio" or kind in BENCHMARKS
+    place, _, subset = text.partition("#") if has_parts else (text, "", "")
     path = Path(place).expanduser()
     if kind == "vlm4bio":
         return read_vlm4bio(path, config, subset=subset or DEFAULT_LIST, name=name)
+    if kind in BENCHMARKS:
+        return read_benchmark(kind, path, config, part=subset, name=name)
     if kind == "table":
         return read_table(path, config, name=name)
     if kind == "folder":

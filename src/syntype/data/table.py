@@ -20,10 +20,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from syntype.configs import DataConfig
-from syntype.data.columns import Column, map_columns
+from syntype.data.columns import map_columns
 from syntype.data.dataset import Card, Dataset, split_locator
 from syntype.data.folder import name_of_folder
-from syntype.data.records import Records, to_dataset
+from syntype.data.records import Column, Records, to_dataset
 from syntype.errors import DataError, DataNotFoundError
 from syntype.taxonomy.taxon import is_epithet
 

@@ -12,9 +12,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from syntype.data.records import Column
 from syntype.errors import UsageError
-
-Column = Sequence[str | None]
 
 _PLACE = re.compile(r"place(?::(\d*\.?\d+))?")
 _DEGREES = 0.1

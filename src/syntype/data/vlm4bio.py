@@ -21,10 +21,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from syntype.configs import DataConfig
-from syntype.data.columns import Column
 from syntype.data.dataset import Card, Dataset
 from syntype.data.folder import name_of_folder, pictures_below
-from syntype.data.records import Records, to_dataset
+from syntype.data.records import Column, Records, to_dataset
 from syntype.data.table import read_columns
 from syntype.errors import DataError, DataNotFoundError
 from syntype.taxonomy.cleaning import clean_labels

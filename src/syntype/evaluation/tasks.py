@@ -154,13 +154,14 @@ def _linear_probe(bench: Bench, options: TaskOptions) -> _Answer:
 
 def _zero_shot(bench: Bench, options: TaskOptions) -> _Answer:
     assert bench.texts is not None
+    query = bench.query.read("queries")
     texts = bench.texts()
     whole = bench.everything or bench.query
     candidates = Candidates.of(
         whole.samples, texts.encode, options.evaluate.ranks, options.zero_shot
     )
     found = zero_shot(
-        bench.query.read("queries"),
+        query,
         candidates,
         texts.logit_scale,
         options.evaluate,

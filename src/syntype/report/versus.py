@@ -39,6 +39,7 @@ from syntype.report.versus_swaps import swap_p_values
 _MAIN = {
     "retrieval": r"Hit@(\d+)",
     "knn": r"Top@(\d+)",
+    "clustering": r"BCubedF(1)",
     "few-shot": r"(\d+)Shot",
     "linear-probe": r"Top@(\d+)",
     "zero-shot": r"Top@(\d+)",

@@ -3,12 +3,12 @@
     FOLDER/<table>.csv              one or more, here or one folder below; one row a picture
     FOLDER/<path in the table>      or below images/, individual_images/, group_images/
 
-BeetleVerse (Rayeed et al. 2025) evaluates on four collections that are published apart, among them
-pinned beetles of NEON sites; there is no common table. So the columns are named or guessed as in any
-table (`syntype.data.columns`), and each table is a taxon group, named after itself or, below FOLDER,
-after its folder. A table without pictures or labels is left out by name: NEON's measurements, for
-example. The specimen is the unit where a column says which it is. Lineage down to the family is
-Carabidae's where a table has none.
+BeetleVerse (Rayeed et al. 2025) evaluates on four collections that are published apart, among
+them pinned beetles of NEON sites; there is no common table. So the columns are guessed as in any
+table (`syntype.data.columns`), and each table is a taxon group, named after itself or, one folder
+below, after that folder. A table without pictures or labels is left out by name: NEON's
+measurements, for example. The specimen is the unit where a column says which it is. The lineage
+down to the family is that of Carabidae where a table has none.
 """
 
 from pathlib import Path
@@ -16,7 +16,8 @@ from pathlib import Path
 from syntype.configs import DataConfig
 from syntype.data.benchmarks.benchmark import Benchmark, Found, Size
 from syntype.data.benchmarks.files import best_prefix, binomial
-from syntype.data.columns import Column, map_columns
+from syntype.data.columns import map_columns
+from syntype.data.records import Column
 from syntype.data.table import read_columns
 from syntype.errors import DataError
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syntype.data.columns import Column
+from syntype.data.records import Column
 from syntype.errors import DataNotFoundError
 
 
@@ -63,7 +63,8 @@ class Benchmark:
         unit: What the rows of one unit share, "" where each picture stands for itself.
         checksums: Archive to its published MD5.
         unconfirmed: What of this could not be checked against a published page.
-        read: The reader: the folder that has `needs`, and the part.
+        read: The reader: of the folder that has `needs`, and the part. It raises
+            DataNotFoundError, DataError or UsageError, as `read.read_benchmark` says.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Birds 525: one bird a picture, 224 pixels (Piosenka, Kaggle; withdrawn).
 
     FOLDER/train/ABBOTTS BABBLER/001.jpg, and likewise valid/ and test/
-    FOLDER/birds.csv                 class id, filepaths, labels, data set, scientific name (optional)
+    FOLDER/birds.csv     (optional) class id, filepaths, labels, data set, scientific name
 
 BioCLIP's scores are on the 2,625 test pictures, five a species: `birds525:FOLDER#test`. Its author
 chose the test and valid pictures as the best ones, so scores on them flatter. The classes are

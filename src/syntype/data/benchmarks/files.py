@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from syntype.data.columns import Column
+from syntype.data.records import Column
 from syntype.data.table import read_columns
 from syntype.errors import DataError
 from syntype.taxonomy.taxon import is_epithet

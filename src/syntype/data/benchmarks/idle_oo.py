@@ -15,7 +15,7 @@ from pathlib import Path
 
 from syntype.data.benchmarks.benchmark import Benchmark, Found, Size
 from syntype.data.benchmarks.files import best_prefix, binomial, table_with
-from syntype.data.columns import Column
+from syntype.data.records import Column
 
 _SIZES = {
     "ENA24": Size(1_120, 20),

@@ -89,7 +89,7 @@ def _of_category(entry: Mapping[str, Any]) -> Row:
 
 def _by_folders(home: Path, name: str) -> list[Row]:
     """A row for each picture below the folder `name`, the lineage from the class folder."""
-    rows = []
+    rows: list[Row] = []
     for place in pictures_below(home / name):
         words = place.partition("/")[0].split("_", 7)
         # The number and seven ranks; the epithet may have underscores of its own.

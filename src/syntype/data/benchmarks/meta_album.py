@@ -19,8 +19,8 @@ from pathlib import Path
 
 from syntype.data.benchmarks.benchmark import Benchmark, Found, Size
 from syntype.data.benchmarks.files import best_prefix, table_with
-from syntype.data.columns import Column
-from syntype.taxonomy.taxon import family_of, genus_of, is_binomial
+from syntype.data.records import Column
+from syntype.taxonomy.taxon import family_of, is_binomial
 
 _SIZES = {
     "FNG": Size(1000, 25),
@@ -100,13 +100,12 @@ def _name(code: str, label: str) -> tuple[str, str]:
 
 
 def _genus(code: str, name: str) -> str:
-    """The genus of names that are no common names for sure."""
+    """The genus where it is certain; "" leaves it to cleaning, which knows binomials."""
     words = name.split()
-    if code in _SPECIES:
-        return genus_of(name) or words[0] if words and code == "MED_LF" else ""
-    authors = all(word[:1].isupper() for word in words[2:])
-    certain = code in _NAMED_TAXA and authors and is_binomial(" ".join(words[:2]))
-    return words[0] if certain else ""
+    if code == "MED_LF":
+        return words[0] if words else ""  # also of `Mentha`, which stands alone
+    with_authors = is_binomial(" ".join(words[:2])) and all(w[:1].isupper() for w in words[2:])
+    return words[0] if code in _NAMED_TAXA and with_authors else ""
 
 
 BENCHMARK = Benchmark(

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from syntype.data.benchmarks.benchmark import Benchmark, Found, Size
 from syntype.data.benchmarks.files import binomial, number, table_with
-from syntype.data.columns import Column
 from syntype.data.folder import pictures_below
+from syntype.data.records import Column
 from syntype.taxonomy.taxon import RANKS
 
 _CATALOGUES = ("metadata/rarespecies-catalog.csv", "rarespecies-catalog.csv")

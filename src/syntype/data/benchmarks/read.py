@@ -10,7 +10,7 @@ from syntype.data.benchmarks.files import on_disk
 from syntype.data.benchmarks.registry import BENCHMARKS
 from syntype.data.dataset import Card, Dataset
 from syntype.data.folder import name_of_folder
-from syntype.data.records import Records, to_dataset
+from syntype.data.records import Column, Records, to_dataset
 from syntype.errors import UsageError
 from syntype.taxonomy.cleaning import unicode, white_space
 
@@ -43,10 +43,9 @@ def read_benchmark(
         )
     found = benchmark.read(_home(benchmark, path), part)
     image, missing = on_disk(found.root, found.image)
-    if image and len(missing) == len(image):
-        raise benchmark.absent(
-            path, f"none of the {len(image)} pictures that it lists is there, e.g. {image[0]}"
-        )
+    if len(missing) == len(image):
+        example = f" of the {len(image)} listed is there, for example {image[0]}" if image else ""
+        raise benchmark.absent(path, f"no picture{example or ' lies in it'}")
     labels = [_shielded(found, row) for row in range(len(found.label))]
     card = Card(
         name=name or name_of_folder(path),
@@ -59,7 +58,7 @@ def read_benchmark(
         root=found.root,
         image=image,
         label=labels,
-        columns={"verbatimIdentification": found.label, **found.columns},
+        columns={**found.columns, "verbatimIdentification": _verbatim(found)},
         notes=_expected(benchmark, part, len(image)),
         unusable=missing,
         left_out=found.left_out,
@@ -98,6 +97,12 @@ def _shielded(found: Found, row: int) -> str | None:
     """A label for cleaning: in small letters, which it takes for no scientific name, if plain."""
     label = found.label[row]
     return label.lower() if label and found.plain and found.plain[row] else label
+
+
+def _verbatim(found: Found) -> Column:
+    """The class strings as delivered: the reader's own, else the labels."""
+    given = found.columns.get("verbatimIdentification", found.label)
+    return [text or label for text, label in zip(given, found.label, strict=True)]
 
 
 def _as_delivered(dataset: Dataset, found: Found, image: list[str]) -> Dataset:
