@@ -96,14 +96,14 @@ def write_meta_album(root: Path) -> Path:
 
 
 def write_nabirds(root: Path) -> Path:
-    """Four categories of three species in a tree; two photographers; one file is missing."""
+    """Four categories of three species, a name with two blanks; two photographers, a file gone."""
     classes = {
         "0": "Birds",
         "5": "Thrushes and Allies",
         "23": "American Robin",
         "24": "Black footed Tern",
         "0817": "American Robin (Adult)",
-        "0818": "American Robin (Juvenile)",
+        "0818": "American Robin  (Juvenile)",
         "0860": "Black footed Tern",
         "0861": "Oak Titmouse",
     }

@@ -87,6 +87,9 @@ class FewShotConfig:
     """Ridge penalty on the weights (classifier ridge)."""
     seed: int = 0
     """Seed of the draws (mode clean)."""
+    order: str = ""
+    """A table whose order of pictures the draws follow (mode published): the label file of the
+    published run. Empty takes the order of the ids."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -96,6 +99,11 @@ class FewShotConfig:
         )
         check(self.episodes > 0, "--few-shot.episodes must be at least 1.")
         check(self.penalty > 0, "--few-shot.penalty must be positive.")
+        check(
+            not self.order or self.mode == "published",
+            "--few-shot.order has a meaning for --few-shot.mode published only: clean draws depend "
+            "on no order.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,18 @@
 """What a model is scored with: its vectors of each split, its words, and what names the scores."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import Float, Int
 
 from syntype.clustering.kmeans import kmeans
 from syntype.clustering.quality import agreement
 from syntype.configs import Task, TaskOptions
+from syntype.data.order import rows_in_order
 from syntype.embeddings.texts import text_vectors
 from syntype.encoders.encoder import require_text
 from syntype.encoders.load import resolve_device
@@ -39,7 +42,7 @@ def determining(task: Task, options: TaskOptions) -> dict[str, Any]:
     return found
 
 
-def bench_of(workshop: "Workshop", model: "Model", split: str, seed: int) -> Bench:
+def bench_of(workshop: "Workshop", model: "Model", split: str, options: TaskOptions) -> Bench:
     """Everything that a task may look at to score `model` on a split."""
 
     def side(name: str) -> Side:
@@ -59,7 +62,15 @@ def bench_of(workshop: "Workshop", model: "Model", split: str, seed: int) -> Ben
 
         return Texts(encode, encoder.logit_scale)
 
-    device = resolve_device(workshop.place.device)
+    def everything() -> Side:
+        found = side("all")
+        if not options.few_shot.order:
+            return found
+        order = Path(options.few_shot.order).expanduser()
+        rows = rows_in_order(found.samples.column("id").to_pylist(), order)
+        return Side(found.vectors[rows], found.samples.take(pa.array(rows)))
+
+    device, seed = resolve_device(workshop.place.device), options.evaluate.seed
 
     def cluster(vectors: Float[np.ndarray, "q d"], k: int) -> Int[np.ndarray, "q"]:
         n_distinct = len(np.unique(vectors, axis=0))
@@ -71,7 +82,7 @@ def bench_of(workshop: "Workshop", model: "Model", split: str, seed: int) -> Ben
         query=side(split),
         train=train,
         val=optional("val"),
-        everything=side("all"),
+        everything=everything(),
         n_train=workshop.dataset.where(split="train").counts("species") if train else None,
         texts=texts,
         cluster=cluster,

@@ -293,7 +293,7 @@ class Workshop:
         with run.working():
             if not run.finished:
                 self.progress.say(f"{task} of {model.name}")
-                bench = bench_of(self, model, split, options.evaluate.seed)
+                bench = bench_of(self, model, split, options)
                 found, episodes = run_task(task, bench, options)
                 found.save(run.folder)
                 if episodes is not None:

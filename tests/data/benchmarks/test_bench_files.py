@@ -66,8 +66,8 @@ def test_best_prefix_is_that_of_most_files(tmp_path: Path) -> None:
 
 def test_pairs_keep_blanks_within_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
-    path.write_bytes("1 Oak Titmouse\n\n2  Zoë  Birch\r\n3\n4 caf\xe9\n".encode("latin-1"))
-    assert pairs(path) == {"1": "Oak Titmouse", "2": "Zo\ufffd  Birch", "3": "", "4": "caf\ufffd"}
+    path.write_bytes("1 Oak Titmouse\n\n2  Zoë  Birch\r\n3\n".encode("latin-1"))
+    assert pairs(path) == {"1": "Oak Titmouse", "2": "Zo\ufffd  Birch", "3": ""}
 
 
 def test_a_table_must_have_its_columns(tmp_path: Path) -> None:

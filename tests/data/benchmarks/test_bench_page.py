@@ -22,10 +22,7 @@ def sizes(benchmark: Benchmark) -> str:
 
 def row(benchmark: Benchmark) -> str:
     usage = benchmark.usage.replace("|", "\\|")
-    layout = "<br>".join(
-        f"`{line}`" if " " not in line else line.replace("<", "\\<").replace("|", "\\|")
-        for line in benchmark.layout
-    )
+    layout = "<br>".join(f"`{line}`" for line in benchmark.layout)
     cells = (
         f"`{usage}`",
         benchmark.title,

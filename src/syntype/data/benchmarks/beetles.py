@@ -80,7 +80,7 @@ BENCHMARK = Benchmark(
     license="that of each collection; CC-BY-SA-4.0 for NEON's of 2018, CC-BY-4.0 for Hawaii's",
     citation=(
         "Rayeed et al. (2025). BeetleVerse: A study on taxonomic classification of ground beetles. "
-        "CVPR workshops."
+        "arXiv:2504.13393."
     ),
     get="each collection from where its paper says, for example imageomics/2018-NEON-beetles",
     layout=("<table>.csv, or <collection>/<table>.csv", "<path in the table>, or below images/"),

@@ -62,12 +62,11 @@ def _ending_lowered(name: str) -> str:
 
 
 def best_prefix(root: Path, image: Sequence[str], prefixes: Sequence[str]) -> str:
-    """The one of `prefixes` before which most of `image` are files; the first of equals."""
-
-    def n_missing(prefix: str) -> int:
-        return len(on_disk(root, [prefix + path for path in image])[1])
-
-    return min(prefixes, key=n_missing)
+    """The one of `prefixes` with which most of `image` are files; the first of equals."""
+    n_missing = {
+        prefix: len(on_disk(root, [prefix + path for path in image])[1]) for prefix in prefixes
+    }
+    return min(prefixes, key=n_missing.__getitem__)
 
 
 def table_with(path: Path, needed: Sequence[str]) -> dict[str, Column]:

@@ -4,10 +4,10 @@
                                         directly in FOLDER will do too
     FOLDER/Image_Library/<Folder>/<last part of image>
 
-`image` is a name or the address that the picture came from; its last part is the file's name.
-Published scores are on the 463 families, so a row's class is its family; `fishnet:FOLDER#species`
-takes the species instead. More than half of the rows, all that come from iNaturalist, have none and
-are left out then.
+`image` is a name or the address that the picture came from; its last part is the file's name. The
+authors classify families and orders, so a row's class is its family; `fishnet:FOLDER#species` takes
+the species instead. The rows that come from iNaturalist, more than half of the test table, have
+none and are left out then. The traits, which BioCLIP 2 and BioBench predict, are not read.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""IDLE-OO camera traps: five balanced sets from LILA BC (Campolongo et al. 2025, BioCLIP 2).
+"""IDLE-OO camera traps: five balanced sets from LILA BC (Campolongo, Gu and Zhang, for BioCLIP 2).
 
     FOLDER/ENA24-balanced.csv, desert-lion-balanced.csv, island-balanced.csv,
            ohio-small-animals-balanced.csv, orinoquia-balanced.csv
@@ -74,7 +74,7 @@ BENCHMARK = Benchmark(
     title="IDLE-OO camera traps (five sets)",
     source="https://huggingface.co/datasets/imageomics/IDLE-OO-Camera-Traps",
     license="that of each source at LILA BC; CDLA-Permissive-1.0 for ENA24 and orinoquia",
-    citation="Campolongo et al. (2025). IDLE-OO camera traps. doi:10.57967/hf/5764.",
+    citation="Campolongo, Gu and Zhang. IDLE-OO camera traps. doi:10.57967/hf/5764.",
     get="clone with git-lfs",
     layout=(*(f"{code}-balanced.csv" for code in _SIZES), "data/test/<set>/<picture>"),
     parts={"": Size(2_586, None), **_SIZES},

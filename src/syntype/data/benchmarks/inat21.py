@@ -14,7 +14,7 @@ lineage.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from syntype.data.benchmarks.benchmark import Benchmark, Found, Size
 from syntype.data.folder import pictures_below
@@ -27,9 +27,19 @@ _PARTS = {
     "val": {"val": ""},
 }
 _RANKS = RANKS[:-1]
-_COLUMNS = (*_RANKS, "vernacularName", "taxonGroup", "unit", "license", "split")
+_SHARED = (*_RANKS, "vernacularName", "taxonGroup")
 
-Row = Mapping[str, str | None]
+Class = Mapping[str, str | None]
+
+
+class _Picture(NamedTuple):
+    """A picture; those of one species share what is said of it, for there are millions."""
+
+    image: str
+    of: Class
+    split: str
+    holder: str | None = None
+    license: str | None = None
 
 
 def read(home: Path, part: str) -> Found:
@@ -37,38 +47,42 @@ def read(home: Path, part: str) -> Found:
     folders = _PARTS[part]
     if lacking := [name for name in folders if not (home / name).is_dir()]:
         raise BENCHMARK.absent(home, f"the folder {lacking[0]} is missing, which #{part} needs")
-    rows: list[Row] = []
+    pictures: list[_Picture] = []
     for name, split in folders.items():
         path = home / f"{name}.json"
-        found = _annotated(path) if path.is_file() else _by_folders(home, name)
-        rows += [{**row, "split": split} for row in found]
+        pictures += _annotated(path, split) if path.is_file() else _by_folders(home, name, split)
     return Found(
         root=home,
-        image=[row["image"] or "" for row in rows],
-        label=[row["label"] for row in rows],
-        columns={column: [row.get(column) for row in rows] for column in _COLUMNS},
+        image=[picture.image for picture in pictures],
+        label=[picture.of.get("label") for picture in pictures],
+        columns={
+            **{column: [picture.of.get(column) for picture in pictures] for column in _SHARED},
+            "unit": [picture.holder for picture in pictures],
+            "license": [picture.license for picture in pictures],
+            "split": [picture.split for picture in pictures],
+        },
     )
 
 
-def _annotated(path: Path) -> list[Row]:
-    """A row for each picture of an annotation file.
+def _annotated(path: Path, split: str) -> list[_Picture]:
+    """The pictures of an annotation file.
 
     Raises:
         DataError: The file is no such annotation.
     """
     try:
         text = json.loads(path.read_text(encoding="utf-8"))
-        categories = {entry["id"]: _of_category(entry) for entry in text["categories"]}
+        classes = {entry["id"]: _class(entry) for entry in text["categories"]}
         licenses = {entry["id"]: entry.get("name") for entry in text.get("licenses", ())}
-        category = {entry["image_id"]: entry["category_id"] for entry in text["annotations"]}
+        class_of = {entry["image_id"]: entry["category_id"] for entry in text["annotations"]}
         return [
-            {
-                "label": None,
-                **categories.get(category.get(entry["id"]), {}),
-                "image": entry["file_name"],
-                "unit": entry.get("rights_holder"),
-                "license": licenses.get(entry.get("license")),
-            }
+            _Picture(
+                image=entry["file_name"],
+                of=classes.get(class_of.get(entry["id"]), {}),
+                split=split,
+                holder=entry.get("rights_holder"),
+                license=licenses.get(entry.get("license")),
+            )
             for entry in text["images"]
         ]
     except (ValueError, KeyError, TypeError) as error:
@@ -78,7 +92,8 @@ def _annotated(path: Path) -> list[Row]:
         ) from error
 
 
-def _of_category(entry: Mapping[str, Any]) -> Row:
+def _class(entry: Mapping[str, Any]) -> Class:
+    """What a category of the annotations says of its pictures."""
     return {
         **{rank: entry.get(rank) for rank in _RANKS},
         "label": entry["name"],
@@ -87,18 +102,20 @@ def _of_category(entry: Mapping[str, Any]) -> Row:
     }
 
 
-def _by_folders(home: Path, name: str) -> list[Row]:
-    """A row for each picture below the folder `name`, the lineage from the class folder."""
-    rows: list[Row] = []
-    for place in pictures_below(home / name):
-        words = place.partition("/")[0].split("_", 7)
-        # The number and seven ranks; the epithet may have underscores of its own.
-        whole = len(words) == 8 and words[0].isdecimal()
-        ranks = dict(zip(_RANKS, words[1:7], strict=True)) if whole else {}
-        epithet = words[7].replace("_", " ") if whole else ""
-        label = f"{words[6]} {epithet}" if whole else None
-        rows.append({**ranks, "image": f"{name}/{place}", "label": label})
-    return rows
+def _by_folders(home: Path, name: str, split: str) -> list[_Picture]:
+    """The pictures below the folder `name`, the lineage from the class folder."""
+    places = list(pictures_below(home / name))
+    classes = {folder: _class_of_folder(folder) for folder in {p.partition("/")[0] for p in places}}
+    return [_Picture(f"{name}/{p}", classes[p.partition("/")[0]], split) for p in places]
+
+
+def _class_of_folder(folder: str) -> Class:
+    """What a name such as 00000_Animalia_..._Lumbricus_terrestris says; nothing for others."""
+    words = folder.split("_", 7)
+    if len(words) < 8 or not words[0].isdecimal():
+        return {}
+    epithet = words[7].replace("_", " ")
+    return {**dict(zip(_RANKS, words[1:7], strict=True)), "label": f"{words[6]} {epithet}"}
 
 
 BENCHMARK = Benchmark(
