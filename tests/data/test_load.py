@@ -198,6 +198,28 @@ def test_units_are_named_or_guessed(tmp_path: Path) -> None:
         load(tmp_path, root, unit="yours")
 
 
+def test_units_are_several_columns_or_places(tmp_path: Path) -> None:
+    rows = [f"{i}.jpg,Esox {'ab'[i % 2]}us,s{i // 4},{i % 2},{i // 2},0.2" for i in range(8)]
+    root = write_table(tmp_path / "set", rows, "path,label,locality,eventDate,lat,lon")
+    joined = load(tmp_path, root, unit="locality+eventDate")
+    assert set(joined.counts("unit").values()) == {2}
+    assert joined.column("unit")[0] == 'set/["s0", "0"]'
+    assert set(load(tmp_path, root, unit="place:0.5").counts("unit").values()) == {2}
+    assert joined.notes["columns"]["set"]["unit"] == "locality+eventDate"
+    assert "unit" not in joined.notes["guessed"]["set"]
+    special = load(tmp_path, root, unit="nothing", column=("set.unit=locality+lat",))
+    assert len(special.counts("unit")) == 4
+
+
+def test_whole_species_are_kept_from_training(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "set", n_species=6)
+    dataset = load(tmp_path, root, split="unseen")
+    seen, in_test = (set(dataset.where(split=name).column("species")) for name in ("train", "test"))
+    assert in_test - seen
+    assert in_test & seen
+    assert dataset.notes["splits"]["set"]["origin"] == "made"
+
+
 def test_columns_of_class_folders_are_refused(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "set")
     for options in ({"unit": "track"}, {"column": ("image=path",)}):

@@ -1,17 +1,23 @@
 """Splits that are published: written, read, replayed; and refused when something differs."""
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fakes.pictures import write_picture
 from syntype.configs import DataConfig
-from syntype.data.dataset import Dataset
+from syntype.data.dataset import SCHEMA, Dataset
 from syntype.data.load import load_dataset
-from syntype.data.manifest import COLUMNS, read_manifest, save_split
+from syntype.data.manifest import COLUMNS, manifest_of, read_manifest, replay, save_split
+from syntype.data.records import SPLITS, left_out_notes
 from syntype.errors import DataError, DataNotFoundError, UsageError
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "splits.md"
@@ -53,6 +59,72 @@ def test_a_replayed_split_is_the_published_one(tmp_path: Path, kind: str) -> Non
     replayed = saved(root, tmp_path, "again.parquet", split=str(path))
     assert read_manifest(replayed).header.kind == header.hash
     assert read_manifest(replayed).header.hash == header.hash
+
+
+WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+# Id to split, unit, species and digest.
+ROWS = st.dictionaries(
+    WORDS, st.tuples(st.sampled_from(SPLITS), WORDS, WORDS, WORDS), min_size=1, max_size=12
+)
+CONFIG = DataConfig(data=("set",))
+
+
+def dataset_of(rows: dict[str, tuple[str, ...]]) -> Dataset:
+    columns = zip(*rows.values(), strict=True)
+    filled = dict(zip(("split", "unit", "species", "imageDigest"), columns, strict=True))
+    empty = dict.fromkeys(SCHEMA.names, [""] * len(rows))
+    table = pa.table({**empty, **filled, "id": list(rows)}, schema=SCHEMA)
+    return Dataset(table, {"set": Path("set")}, notes={"leftOut": left_out_notes([])})
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_what_is_saved_is_read_and_replayed(tmp_path_factory, rows, random) -> None:
+    dataset = dataset_of(rows)
+    path = tmp_path_factory.mktemp("split") / "split.parquet"
+    header = save_split(dataset, CONFIG, path)
+    manifest = read_manifest(path)
+    assert manifest.header == header
+    assert manifest.table.equals(manifest_of(dataset, CONFIG).table)
+    order = list(range(len(dataset)))
+    random.shuffle(order)
+    shuffled = dataset.select(np.array(order))
+    bare = replace(
+        shuffled,
+        table=shuffled.table.set_column(
+            SCHEMA.get_field_index("split"), "split", pa.array([""] * len(order))
+        ),
+    )
+    assert replay(bare, manifest, path).table.equals(shuffled.table)
+
+
+@given(ROWS, st.sampled_from(COLUMNS), st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_changed_cell_is_refused(tmp_path_factory, rows, column, data) -> None:
+    path = tmp_path_factory.mktemp("split") / "split.parquet"
+    save_split(dataset_of(rows), CONFIG, path)
+    table = pq.read_table(path)
+    values = table.column(column).to_pylist()
+    row = data.draw(st.integers(0, len(values) - 1))
+    values[row] = data.draw(st.none() | WORDS.filter(lambda word: word != values[row]))
+    place = COLUMNS.index(column)
+    pq.write_table(
+        table.set_column(place, table.schema.field(place), pa.array(values, pa.string())), path
+    )
+    with pytest.raises(DataError, match="changed or damaged"):
+        read_manifest(path)
+
+
+def test_the_hash_is_that_of_the_page(tmp_path: Path) -> None:
+    path = saved(write(tmp_path / "set"), tmp_path, split="made")
+    digests = {
+        name: hashlib.sha256(json.dumps(values).encode()).hexdigest()
+        for name, values in pq.read_table(path).to_pydict().items()
+    }
+    text = json.dumps(digests, sort_keys=True, separators=(",", ":"))
+    header = read_manifest(path).header
+    assert header.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert header.sha256.startswith(header.hash)
 
 
 def test_equal_splits_are_equal_bytes(tmp_path: Path) -> None:
@@ -101,17 +173,6 @@ def test_other_pictures_are_refused(tmp_path: Path) -> None:
         load(root, tmp_path, split=str(path))
 
 
-def test_changed_rows_are_refused(tmp_path: Path) -> None:
-    path = saved(write(tmp_path / "set"), tmp_path, split="made")
-    table = pq.read_table(path)
-    split = table.column("split").to_pylist()
-    split[0] = "train" if split[0] != "train" else "test"
-    place = COLUMNS.index("split")
-    pq.write_table(table.set_column(place, table.schema.field(place), pa.array(split)), path)
-    with pytest.raises(DataError, match="changed or damaged"):
-        read_manifest(path)
-
-
 def test_what_is_no_split_is_told(tmp_path: Path) -> None:
     root = write(tmp_path / "set", 2)
     with pytest.raises(DataNotFoundError, match="There is no split"):
@@ -120,14 +181,36 @@ def test_what_is_no_split_is_told(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"]}), other)
     with pytest.raises(DataError, match="no split of syntype"):
         load(root, tmp_path, split=str(other))
+    table = pq.read_table(saved(root, tmp_path))
+    for header in ("[]", '{"format": 1}', "no JSON"):
+        pq.write_table(table.replace_schema_metadata({b"syntype": header.encode()}), other)
+        with pytest.raises(DataError, match="no split of syntype"):
+            read_manifest(other)
+    pq.write_table(table.replace_schema_metadata({b"syntype": b'{"format": 2}'}), other)
+    with pytest.raises(DataError, match="has format 2, this syntype reads 1"):
+        read_manifest(other)
     with pytest.raises(UsageError, match="--split random: it is given, made, unseen"):
         DataConfig(data=("x",), split="random")
+
+
+@pytest.mark.parametrize("options", [{"limit": 3}, {"unit": "track"}])
+def test_a_replayed_split_brings_its_samples_and_units(options: dict) -> None:
+    with pytest.raises(UsageError, match="leave out --limit and --unit"):
+        DataConfig(data=("x",), split="birds.parquet", **options)
+
+
+def test_a_limited_split_is_replayed_without_the_limit(tmp_path: Path) -> None:
+    root = write(tmp_path / "set")
+    path = saved(root, tmp_path, split="made", limit=4)
+    dataset = load(root, tmp_path, split=str(path))
+    assert dataset.table.equals(load(root, tmp_path, split="made", limit=4).table)
+    assert dataset.notes["leftOut"]["total"] == 10
 
 
 def test_the_page_has_every_column_and_field(tmp_path: Path) -> None:
     page = PAGE.read_text()
     header = read_manifest(saved(write(tmp_path / "set"), tmp_path)).header
-    for name in (*COLUMNS, *vars(header)):
+    for name in (*COLUMNS, *vars(header), "hash"):
         assert f"`{name}`" in page, name
 
 

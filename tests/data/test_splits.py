@@ -163,8 +163,8 @@ SHARED = st.lists(
 
 def unseen(rows: list[tuple[str, str]], seed: int = 0) -> list[str]:
     labels, units = [label for label, _ in rows], [unit for _, unit in rows]
-    groups = [f"group {int(label[-1]) % 2}" for label in labels]
-    return unseen_split(units, labels, groups, FRACTIONS, seed).tolist()
+    genera = [(f"group {int(label[-1]) % 2}", f"genus {int(label[-1]) % 4}") for label in labels]
+    return unseen_split(units, labels, genera, FRACTIONS, seed).tolist()
 
 
 @given(SHARED, st.randoms(use_true_random=False), st.integers(0, 5))
@@ -178,11 +178,69 @@ def test_unseen_species_never_train_and_units_stay_whole(rows, random, seed) -> 
     assert unseen(shuffled, seed) == [of_unit[unit] for _, unit in shuffled]
 
 
+def by_species(rows: list[tuple[str, str]], found: list[str]) -> dict[str, set[str]]:
+    """Species to the splits that it is in."""
+    splits: dict[str, set[str]] = {}
+    for (label, _), one in zip(rows, found, strict=True):
+        splits.setdefault(label, set()).add(one)
+    return splits
+
+
+@given(ROWS, st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_unseen_species_are_in_one_split_only(rows, seed) -> None:
+    for found in by_species(rows, unseen(rows, seed)).values():
+        assert "train" in found or len(found) == 1
+
+
+@given(ROWS, st.integers(0, 4), st.sampled_from([split, unseen]))
+@settings(max_examples=60, deadline=None)
+def test_a_species_that_goes_changes_no_seen_one(rows, gone, divide) -> None:
+    # Two units each: where every species has one only, they are spread as if of one species.
+    rows = [(label, unit + half) for label, unit in rows for half in ("", "'")]
+    without = [row for row in rows if row[0] != f"species {gone}"]
+    before, after = divide(rows), divide(without)
+    kept = [one for row, one in zip(rows, before, strict=True) if row in set(without)]
+    seen = [
+        {label for label, found in by_species(*one).items() if "train" in found}
+        for one in ((rows, before), (without, after))
+    ]
+    for (label, _), first, second in zip(without, kept, after, strict=True):
+        assert first == second or label not in seen[0] & seen[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_unseen_species_are_spread_over_the_genera(seed: int) -> None:
+    sizes = {"Aus": 10, "Bus": 20, "Cus": 5, "": 5}
+    rows = [(genus, f"{genus} {i}") for genus, n in sizes.items() for i in range(n)]
+    held = unseen_split(
+        [f"{name}/{j}" for _, name in rows for j in range(3)],
+        [name for _, name in rows for _ in range(3)],
+        [("Bird", genus) for genus, _ in rows for _ in range(3)],
+        FRACTIONS,
+        seed,
+    )[::3]
+    whole = [(genus, name) for genus, name in rows]
+    tested = Counter(genus for (genus, _), one in zip(whole, held, strict=True) if one == "test")
+    assert tested["Bus"] >= 4
+    assert tested["Aus"] >= 2
+    assert tested["Cus"] >= 1
+
+
+@pytest.mark.parametrize("fractions", [(0.6, 0.2, 0.2), (0.2, 0.4, 0.4), (0.1, 0.0, 0.9)])
+@pytest.mark.parametrize("n", [3, 4, 7])
+def test_a_group_keeps_a_species_that_is_seen(n: int, fractions: tuple[float, ...]) -> None:
+    rows = [(f"species {i}", f"unit {i}/{j}") for i in range(n) for j in range(9)]
+    labels, units = [label for label, _ in rows], [unit for _, unit in rows]
+    found = unseen_split(units, labels, [("Bird", "")] * len(rows), fractions, 0).tolist()
+    splits = by_species(rows, found)
+    assert any("train" in one for one in splits.values())
+    assert any(one == {"test"} for one in splits.values())
+
+
 def test_whole_species_of_each_group_are_kept_from_training() -> None:
     rows = [(f"species {i}", f"unit {i}/{j}") for i in range(10) for j in range(8)]
-    splits = {}
-    for (label, _), split in zip(rows, unseen(rows), strict=True):
-        splits.setdefault(label, set()).add(split)
+    splits = by_species(rows, unseen(rows))
     alone = {name: found for name, found in splits.items() if "train" not in found}
     for group in (0, 1):
         held = [found for name, found in alone.items() if int(name[-1]) % 2 == group]

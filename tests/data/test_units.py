@@ -1,7 +1,9 @@
 """Units from columns: joined, or cells of the map."""
 
 import math
+from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,10 @@ def test_one_column_several_or_places() -> None:
     joined = unit_column(TABLE, "observer+eventDate", "set")
     assert len(set(joined[:3])) == 3
     assert joined[3] is None, "unknown observers are not one observer"
+    blanks = {"a": ["x y", "x", " "], "b": ["z", "y z", "z"]}
+    first, second, third = unit_column(blanks, "a + b", "set")
+    assert first != second
+    assert third is None
     cells = unit_column(TABLE, "place:0.5", "set")
     assert cells[0] == cells[1] is not None
     assert cells[2:] == [None, None]
@@ -60,6 +66,16 @@ def test_a_turn_of_the_circle_is_the_same_place(latitude, longitude, turns, degr
     )
 
 
+def test_cells_have_about_equal_areas() -> None:
+    """Of places that are even on the sphere, each cell but the caps gets about as many."""
+    drawn = np.random.default_rng(0).uniform(size=(100_000, 2))
+    latitudes, longitudes = np.degrees(np.arcsin(2 * drawn[:, 0] - 1)), 360 * drawn[:, 1]
+    places = zip(latitudes, longitudes, strict=True)
+    counts = Counter(cell_of(*place, 10) for place in places if abs(place[0]) < 80)
+    even = len(drawn) / (4 * math.pi * math.degrees(1) ** 2 / 10**2)
+    assert all(0.6 < n / even < 1.5 for n in counts.values())
+
+
 @given(st.floats(-90, 90), st.floats(-180, 180), st.sampled_from([0.5, 3.0]))
 def test_a_cell_is_small(latitude, longitude, degrees) -> None:
     """Places of one cell are no farther apart than its diagonal, and some slack at the poles."""
@@ -67,14 +83,17 @@ def test_a_cell_is_small(latitude, longitude, degrees) -> None:
     for other in (latitude + 2.2 * degrees, latitude - 2.2 * degrees):
         if abs(other) <= 90:
             assert cell_of(other, longitude, degrees) != near
-    if abs(latitude) < 80:
+    if abs(latitude) < 80:  # The caps around the poles are one cell each.
         shift = 3 * degrees / math.cos(math.radians(latitude))
         assert cell_of(latitude, longitude + shift, degrees) != near
 
 
 def test_the_antimeridian_and_the_poles() -> None:
     assert cell_of(0, 180, 0.5) == cell_of(0, -180, 0.5)
-    assert cell_of(90, 10, 0.5) is not None
+    assert cell_of(0, 179.99, 0.5) != cell_of(0, -179.99, 0.5), "an edge like any other"
+    for pole in (-90, 90):
+        assert len({cell_of(pole, longitude, 0.5) for longitude in range(-180, 181, 30)}) == 1
     assert cell_of(-90, 10, 0.5) != cell_of(90, 10, 0.5)
+    assert cell_of(90, 10, 90) != cell_of(-90, 10, 90)
     assert cell_of(math.nan, 10, 0.5) is None
     assert cell_of(10, math.inf, 0.5) is None

@@ -33,7 +33,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("workspace"))
 
 
-VERBS = ["", "data", "embed", "cluster", "train", "sweep", "evaluate", "report", "demo", "doctor"]
+VERBS = [
+    *("", "data", "embed", "cluster", "train", "sweep", "evaluate", "compare", "leakage"),
+    *("report", "demo", "doctor"),
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -249,3 +252,45 @@ def test_broken_pictures_are_left_out_and_named_or_stop_the_job(
     before = (page.parent / "report.json").read_bytes()
     assert run("report", str(page.parent.parent)) == 0
     assert (page.parent / "report.json").read_bytes() == before
+
+
+def test_models_are_scored_on_several_tasks_and_compared(
+    workspace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--workspace", workspace, "--quiet"]
+    few = ["--evaluate.resamples", "100", "--few-shot.shots", "1", "2", "--probe.strengths", "1"]
+    tasks = ["retrieval", "knn", "clustering", "few-shot", "linear-probe"]
+    assert run("evaluate", *TINY, "--task", *tasks, *few, *place) == 0
+    printed = capsys.readouterr().out
+    for metric in ("speciesHit@1", "speciesTop@1", "speciesBCubedF1", "species2Shot"):
+        assert metric in printed
+    folders = [line for line in printed.splitlines() if line.startswith(workspace)]
+    assert len(folders) == 2 * len(tasks)
+    assert run("compare", *folders, "--evaluate.resamples", "100", *place) == 0
+    page = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    assert page.name == "index.html"
+    assert (page.parent / "comparison.tex").is_file()
+    assert run("evaluate", *TINY, "--task", "zero-shot", *place) == errors.EncoderError.exit_code
+    assert "--task retrieval" in capsys.readouterr().err.replace("\n", " ")
+    assert run("compare", *place) == errors.UsageError.exit_code
+
+
+def test_a_split_is_published_and_replayed_and_its_leaks_are_looked_for(
+    workspace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--workspace", workspace, "--quiet"]
+    data = ["--data", "synthetic:species=12,images=120,size=48"]
+    file = str(tmp_path / "split.parquet")
+    assert run("data", "split", *data, "--split", "unseen", "--out", file, *place) == 0
+    assert "unseen in training" in capsys.readouterr().out
+    assert run("data", "info", *data, "--split", file, *place) == 0
+    assert "120 pictures" in capsys.readouterr().out
+    assert run("data", "split", *data, "--out", "split.csv", *place) == errors.UsageError.exit_code
+    capsys.readouterr()
+    assert run("leakage", *data, "--split", file, "--encoder", "pixels", *place) == 0
+    printed = capsys.readouterr().out
+    assert "train" in printed
+    folder = Path(printed.strip().splitlines()[-1])
+    assert (folder / "pairs.parquet").is_file()
+    other = ["--against", TINY[1]]
+    assert run("leakage", *data, *other, *place) == 0

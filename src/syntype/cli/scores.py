@@ -1,4 +1,4 @@
-"""The verbs that score: `evaluate`, and `compare` what was scored."""
+"""The verbs that score: `evaluate`, `compare` what was scored, and what spoils it: `leakage`."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,8 @@ from syntype.configs import (
     EmbedOptions,
     EvaluateConfig,
     EvaluateOptions,
+    LeakageConfig,
+    LeakageOptions,
     Place,
     Samples,
     Task,
@@ -90,3 +92,38 @@ def compare(
     header, rows = terminal_rows(versus)
     show_table("% (* the best, † not to be told from it), rank", header, rows)
     sys.stdout.write(f"{page}\n")
+
+
+@app.command
+def leakage(
+    samples: Samples,
+    *,
+    against: tuple[str, ...] = (),
+    between: tuple[Split, Split] = ("train", "test"),
+    encoder: str = "",
+    embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
+    leakage: LeakageOptions = LeakageConfig(),  # noqa: B008 - frozen
+    place: Place = DEFAULT_PLACE,
+) -> None:
+    """Find copies, near copies and shared species between two sets, or two splits of one.
+
+    Args:
+        samples: What models learn from (or the set whose splits are compared).
+        against: What they are tested on, as for --data; empty compares two splits of the samples.
+        between: The two splits.
+        encoder: An encoder whose vectors are compared as well; what is known of its training set
+            is told.
+        embed: How pictures become vectors.
+        leakage: When two pictures are taken for copies.
+        place: Where to work.
+    """
+    from syntype.sweep.leaks import audit_leaks
+    from syntype.terminal import progress_of, show_table
+
+    found, folder, table = audit_leaks(
+        samples, against, between, encoder, embed, leakage, place, progress_of(place.quiet)
+    )
+    show_table(*table)
+    for sentence in found:
+        sys.stdout.write(f"{sentence}\n")
+    sys.stdout.write(f"{folder}\n")

@@ -138,10 +138,28 @@ class ZeroShotConfig:
     """Genus and above: sum the probabilities of their species, or put their names into words."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeakageConfig:
+    """When two pictures are taken for copies."""
+
+    bits: int = 31
+    """Bits of 256 by which perceptual hashes of near copies may differ."""
+    cosine: float = 0.98
+    """Least cosine of the vectors of near copies, where an encoder is named."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(
+            0 <= self.bits < 128, "--leakage.bits must lie in [0, 128): 128 is what chance gives."
+        )
+        check(0 < self.cosine <= 1, "--leakage.cosine must lie in (0, 1].")
+
+
 EvaluateOptions = Annotated[EvaluateConfig, Parameter(group="Scores")]
 KnnOptions = Annotated[KnnConfig, Parameter(group="Nearest neighbours")]
 FewShotOptions = Annotated[FewShotConfig, Parameter(group="Few-shot")]
 ProbeOptions = Annotated[ProbeConfig, Parameter(group="Linear probe")]
+LeakageOptions = Annotated[LeakageConfig, Parameter(group="Copies")]
 ZeroShotOptions = Annotated[ZeroShotConfig, Parameter(group="Zero-shot")]
 
 

@@ -76,6 +76,10 @@ class DataConfig:
             f"--split-fractions must be three shares that sum to 1, not {fractions}.",
         )
         check(self.limit >= 0, "--limit must be 0 (all) or more.")
+        check(
+            self.split in SPLIT_KINDS or not (self.limit or self.unit),
+            f"--split {self.split} brings its samples and units: leave out --limit and --unit.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,13 @@ species and has fewer values than there are species, else the independent unit. 
 no labels while another column could be the label.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syntype.configs import DataConfig
 from syntype.data.records import Column
-from syntype.data.units import unit_column
+from syntype.data.units import column_key, unit_column
 from syntype.errors import DataError, UsageError
 
 _UNITS = (
@@ -58,11 +57,13 @@ class Mapped:
     """Which column holds which term.
 
     Attributes:
-        columns: Term to the table's own name of its column.
+        columns: Term to the table's own name of its column, or to what makes the unit.
+        values: Term to the values of its column.
         guessed: The terms that nobody named.
     """
 
     columns: Mapping[str, str]
+    values: Mapping[str, Column]
     guessed: Sequence[str]
 
 
@@ -78,9 +79,9 @@ def map_columns(table: Mapping[str, Column], name: str, config: DataConfig) -> M
         UsageError: An option is malformed or names a column that is not there.
         DataError: No column looks like the pictures' paths, or like the labels.
     """
-    if config.unit:
-        table = {**table, config.unit: unit_column(table, config.unit, name)}
     named = _named_columns(name, config)
+    if unit := named.get("unit"):
+        table = {**table, unit: unit_column(table, unit, name)}
     for term, column in named.items():
         if column not in table:
             raise UsageError(
@@ -89,7 +90,7 @@ def map_columns(table: Mapping[str, Column], name: str, config: DataConfig) -> M
                 f"{name}.{term}=NAME."
             )
     columns = dict(named)
-    spare = {_key(column): column for column in reversed(list(table))}
+    spare = {column_key(column): column for column in reversed(list(table))}
     spare = {key: column for key, column in spare.items() if column not in named.values()}
     # The label goes first: what it takes (`species`, `class`) is no rank any more.
     for term in sorted(SYNONYMS, key=lambda term: term != "label"):
@@ -108,11 +109,8 @@ def map_columns(table: Mapping[str, Column], name: str, config: DataConfig) -> M
     if _AMBIGUOUS in spare:
         term = _meaning_of_group(table[spare[_AMBIGUOUS]], table[columns["label"]])
         columns.setdefault(term, spare[_AMBIGUOUS])
-    return Mapped(columns, sorted(columns.keys() - named.keys()))
-
-
-def _key(column: str) -> str:
-    return re.sub(r"[\W_]", "", column.rpartition(":")[2].lower())
+    values = {term: table[column] for term, column in columns.items()}
+    return Mapped(columns, values, sorted(columns.keys() - named.keys()))
 
 
 def _named_columns(name: str, config: DataConfig) -> dict[str, str]:

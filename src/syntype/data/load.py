@@ -279,7 +279,7 @@ def _digest(
 
 
 def _split(dataset: Dataset, config: DataConfig) -> Dataset:
-    """Give every row a split: the published one, or after leaks are out and copies are joined."""
+    """Give every row a split: that of a manifest, or after leaks are out and copies are joined."""
     if config.split not in SPLIT_KINDS:
         path = Path(config.split).expanduser()
         dataset = replay(dataset, read_manifest(path), path)
@@ -302,10 +302,12 @@ def _split(dataset: Dataset, config: DataConfig) -> Dataset:
 
 
 def _unseen(dataset: Dataset, config: DataConfig) -> np.ndarray:
-    units, species, groups = (
-        dataset.column(name).tolist() for name in ("unit", "species", "taxonGroup")
+    """Whole species kept from training, whatever the sets give."""
+    units, species, groups, genera = (
+        dataset.column(name).tolist() for name in ("unit", "species", "taxonGroup", "genus")
     )
-    return unseen_split(units, species, groups, config.split_fractions, config.seed)
+    places = list(zip(groups, genera, strict=True))
+    return unseen_split(units, species, places, config.split_fractions, config.seed)
 
 
 def _completed(dataset: Dataset, config: DataConfig) -> np.ndarray:

@@ -10,8 +10,8 @@ One row per sample, by id:
     pictureDigest  SHA-256 of the picture's bytes
 
 The header is JSON in the schema's metadata, under the key `syntype`; `docs/reference/splits.md`
-has its fields. `hash` is over the rows: a manifest whose rows were changed is refused. Equal splits
-are equal bytes.
+has its fields. `sha256` is over the rows: a manifest whose rows were changed is refused. Equal
+splits are equal bytes.
 """
 
 import json
@@ -35,6 +35,7 @@ from syntype.provenance import bytes_hash, content_hash
 
 FORMAT = 1
 COLUMNS = ("id", "split", "unit", "species", "stratum", "pictureDigest")
+_SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 _KEY = b"syntype"
 _NAMED = 3  # rows that a message names
 
@@ -55,7 +56,7 @@ class ManifestHeader:
         species: Species in each split.
         n_units: Independent units.
         unseen: Species in test without a training picture.
-        hash: SHA-256 over the rows.
+        sha256: SHA-256 over the rows, 64 hexadecimal digits.
     """
 
     format: int
@@ -69,7 +70,12 @@ class ManifestHeader:
     species: Mapping[str, int]
     n_units: int
     unseen: tuple[str, ...]
-    hash: str
+    sha256: str
+
+    @property
+    def hash(self) -> str:
+        """The first 16 digits of `sha256`, to print and to name the split by."""
+        return self.sha256[:16]
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ def manifest_of(dataset: Dataset, config: DataConfig) -> Manifest:
             **{name: rows.column(name) for name in ("id", "split", "unit", "species")},
             "stratum": pa.array(strata, pa.string()),
             "pictureDigest": rows.column("imageDigest"),
-        }
+        },
+        schema=_SCHEMA,
     ).combine_chunks()
     of_split = {name: dataset.where(split=name) for name in SPLITS}
     named = {name: set(part.column("species")) - {""} for name, part in of_split.items()}
@@ -127,7 +134,7 @@ def manifest_of(dataset: Dataset, config: DataConfig) -> Manifest:
         species={name: len(found) for name, found in named.items()},
         n_units=len(set(dataset.column("unit"))),
         unseen=tuple(sorted(named["test"] - named["train"])),
-        hash=_hash(table),
+        sha256=_rows_digest(table),
     )
     return Manifest(header, table)
 
@@ -147,24 +154,29 @@ def read_manifest(path: Path) -> Manifest:
     try:
         table = pq.read_table(path)
         content = json.loads((table.schema.metadata or {})[_KEY])
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        header = _header_of(content) if content["format"] == FORMAT else None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is no split of syntype. --split takes a file that `syntype data split` wrote."
         ) from error
-    if content.get("format") != FORMAT:
+    if header is None:
         raise DataError(
-            f"{path} has format {content.get('format')}, this syntype reads {FORMAT}: write it "
-            "again with `syntype data split`."
+            f"{path} has format {content['format']}, this syntype reads {FORMAT}: write it again "
+            "with `syntype data split`."
         )
-    lists = {name: tuple(content[name]) for name in ("fractions", "datasets", "unseen")}
-    header = ManifestHeader(**(content | lists))
     table = table.replace_schema_metadata(None)
-    if tuple(table.column_names) != COLUMNS or _hash(table) != header.hash:
+    if table.schema != _SCHEMA or _rows_digest(table) != header.sha256:
         raise DataError(
             f"The rows of {path} are not those that its header was written for (its hash is "
-            f"{header.hash[:12]}): it was changed or damaged. Get the published file again."
+            f"{header.hash}): it was changed or damaged. Get the published file again."
         )
     return Manifest(header, table)
+
+
+def _header_of(content: Mapping[str, Any]) -> ManifestHeader:
+    """The header as JSON has it, lists turned to tuples."""
+    lists = {name: tuple(content[name]) for name in ("fractions", "datasets", "unseen")}
+    return ManifestHeader(**{**content, **lists})
 
 
 def replay(dataset: Dataset, manifest: Manifest, path: Path) -> Dataset:
@@ -207,11 +219,10 @@ def replay(dataset: Dataset, manifest: Manifest, path: Path) -> Dataset:
     return replace(kept, table=table, notes=notes)
 
 
-def _hash(table: pa.Table) -> str:
-    """Over the rows, whatever Parquet makes of them."""
-    return content_hash(
-        {
-            name: bytes_hash("\x1f".join(table.column(name).to_pylist()).encode())
-            for name in table.column_names
-        }
-    )
+def _rows_digest(table: pa.Table) -> str:
+    """SHA-256 over the rows, whatever Parquet makes of them: over the digest of each column."""
+    columns = {
+        name: bytes_hash(json.dumps(table.column(name).to_pylist()).encode())
+        for name in table.column_names
+    }
+    return content_hash(columns, length=64)

@@ -13,6 +13,8 @@ seed. What one species gets does not depend on the other species.
 Where every species has one unit only, that would leave no test at all: the units are then spread
 by hash as if they were one species. A split whose share is 0 gets nothing, and passes its turn to
 the next. A unit with several species counts for the most frequent of them.
+
+`unseen_split` keeps whole species from training as well, `complete_split` what is published.
 """
 
 import hashlib
@@ -27,6 +29,7 @@ from syntype.data.records import SPLITS
 from syntype.provenance import named_seed
 
 _TURNS = ("train", "test", "val")
+_FEWEST_SPECIES = 3  # of a taxon group, to keep some of them from training
 
 
 def make_split(
@@ -65,40 +68,28 @@ def make_split(
 def unseen_split(
     units: Sequence[str],
     labels: Sequence[str],
-    groups: Sequence[str],
+    genera: Sequence[tuple[str, str]],
     fractions: Sequence[float],
     seed: int,
 ) -> np.ndarray:
     """Split rows so that whole species are kept from training, beside the species of `make_split`.
 
     Of each taxon group, shares of the species as large as those of test and val are in these
-    alone; the other species are split by units, so that test has seen and unseen species. A unit
-    with several species follows its unseen one, to test before val: what is unseen never trains.
+    alone, spread over its genera; the other species are split by units, so that test has seen and
+    unseen species. A unit with several species follows its unseen one, to test before val: what is
+    unseen never trains.
 
     Args:
         units: The independent unit of each row.
         labels: The species of each row.
-        groups: The taxon group of each row.
+        genera: The taxon group and the genus of each row.
         fractions: Shares of train, val and test.
         seed: Seed of the choice of species and of the order of units.
 
     Returns:
         For each row its split, an array of strings.
     """
-    shares = dict(zip(SPLITS, fractions, strict=True))
-    key = named_seed(seed, "unseen species").to_bytes(8, "big")
-    of_group: dict[str, set[str]] = defaultdict(set)
-    for group, label in zip(groups, labels, strict=True):
-        of_group[group].add(label)
-    held: dict[str, str] = {}
-    for group in sorted(of_group):
-        order = sorted(of_group[group], key=lambda name: (keyed_hash(name, key), name))
-        start = 0
-        for split in ("test", "val"):
-            n = math.ceil(shares[split] * len(order) - 1e-9) if len(order) > 2 else 0
-            # A species of two groups keeps what the first of them gave it.
-            held |= {name: held.get(name, split) for name in order[start : start + n]}
-            start += n
+    held = _held_species(labels, genera, fractions, seed)
     split_of = dict(zip(units, make_split(units, labels, fractions, seed), strict=True))
     for split in ("val", "test"):
         split_of |= {
@@ -107,6 +98,38 @@ def unseen_split(
             if held.get(label) == split
         }
     return np.array([split_of[unit] for unit in units], dtype=object)
+
+
+def _held_species(
+    labels: Sequence[str],
+    genera: Sequence[tuple[str, str]],
+    fractions: Sequence[float],
+    seed: int,
+) -> dict[str, str]:
+    """The species that never train, to the split that has them: test or val."""
+    shares = dict(zip(SPLITS, fractions, strict=True))
+    key = named_seed(seed, "unseen species").to_bytes(8, "big")
+    # Sorted backwards, the first of several genera of a species is what stays.
+    genus_of = dict(sorted(set(zip(labels, genera, strict=True)), reverse=True))
+    of_group: dict[str, list[tuple[bytes, str, bytes, str]]] = defaultdict(list)
+    for name, (group, genus) in genus_of.items():
+        place = (keyed_hash(genus, key), genus, keyed_hash(name, key), name)
+        of_group[group].append(place)
+    held: dict[str, str] = {}
+    for places in of_group.values():
+        if len(places) < _FEWEST_SPECIES:
+            continue
+        # Genus after genus: species taken at even distances are spread over the genera.
+        order = [name for *_, name in sorted(places)]
+        # Where anything is to train, one species at least is seen.
+        n_free = len(order) - (shares["train"] > 0)
+        for split in ("test", "val"):
+            n = min(math.ceil(shares[split] * len(places) - 1e-9), n_free)
+            taken = {order[int((turn + 0.5) * len(order) / n)] for turn in range(n)}
+            held |= dict.fromkeys(taken, split)
+            order = [name for name in order if name not in taken]
+            n_free -= n
+    return held
 
 
 def keyed_hash(unit: str, key: bytes) -> bytes:

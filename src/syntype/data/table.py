@@ -56,7 +56,7 @@ def read_table(path: Path, config: DataConfig, *, name: str = "") -> Dataset:
     name = name or (name_of_folder(path.parent) if generic else path.stem)
     table, encoding = read_columns(path)
     mapped = map_columns(table, name, config)
-    columns = {term: table[column] for term, column in mapped.columns.items()}
+    columns = dict(mapped.values)
     label = columns.pop("label")
     if "genus" in columns and mapped.columns["label"].lower().endswith("species"):
         label = _with_genus(columns["genus"], label)

@@ -3,6 +3,7 @@
 workshop   the stages, each skipped when its result is there already
 bench      what a model is scored with
 compared   from folders of finished runs to one comparison
+leaks      two sets, or two splits, and what they share
 make       what goes into clusters and into a training
 sweep      every k, seed, control and baseline, and the report
 plan       what a sweep would do and cost, before it does

@@ -140,17 +140,13 @@ def score_table(
     task: Task, names: Sequence[str], scores: Sequence[Scores], config: EvaluateConfig
 ) -> Table:
     """Each model's main scores on a task, class-balanced and per picture, with intervals."""
-    metrics = main_metrics(task, scores[0], config)
     rows = []
-    for position, name in enumerate(names):
-        cells = []
-        for metric in metrics:
-            averages = (scores[0].classes(metric), None)
-            cells += [_cell(scores, metric, classes, config, position) for classes in averages]
-        rows.append((name, *cells))
-    header = ["encoder"]
-    for metric in metrics:
-        header += [f"{metric}, class-balanced", f"{metric}, per picture"]
+    for metric in main_metrics(task, scores[0], config):
+        averages = (scores[0].classes(metric), None)
+        for position, name in enumerate(names):
+            cells = [_cell(scores, metric, classes, config, position) for classes in averages]
+            rows.append((metric, name, *cells))
+    header = ("metric", "encoder", "class-balanced", "per picture")
     return f"{task}, % with intervals", header, rows
 
 
