@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from syntype.configs import ProbeConfig
 from syntype.evaluation.linear_probe import fit_path
 
 
@@ -56,11 +57,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     vectors, labels = features(options)
+    asked = ProbeConfig(strengths=(options.strength,), tolerance=1e-6)
     seconds: dict[str, list[float]] = {"ours": [], "scikit-learn": []}
     tolerance = 1e-4
     for turn in range(options.rounds):
         begin = time.perf_counter()
-        (fit,) = fit_path(vectors, labels, options.classes, [options.strength], 1000)
+        (fit,) = fit_path(vectors, labels, options.classes, asked)
         seconds["ours"].append(time.perf_counter() - begin)
         ours = objective(vectors, labels, fit.weights, fit.bias, options.strength)
         while True:

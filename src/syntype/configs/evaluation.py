@@ -110,10 +110,12 @@ class FewShotConfig:
 class ProbeConfig:
     """A linear classifier on the vectors."""
 
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+    strengths: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0, 1000.0)
     """Values of C, the inverse of the L2 penalty, to choose from on the validation split."""
     iterations: int = 1000
     """Iterations of L-BFGS at most."""
+    tolerance: float = 1e-4
+    """Largest entry of the mean loss's gradient at which a fit has converged."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -122,6 +124,7 @@ class ProbeConfig:
             "--probe.strengths must name positive numbers.",
         )
         check(self.iterations > 0, "--probe.iterations must be at least 1.")
+        check(self.tolerance > 0, "--probe.tolerance must be positive.")
 
 
 @dataclass(frozen=True, kw_only=True)

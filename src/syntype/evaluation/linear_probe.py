@@ -16,7 +16,7 @@ are, of unit length: nothing is standardised, so that no statistic of the data e
 n queries, m training vectors, v validation vectors, d dimensions, c classes, b queries in a block
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,6 @@ from syntype.evaluation.scores import Scores
 if TYPE_CHECKING:
     from torch import Tensor
 
-_GRADIENT = 1e-6  # largest entry of the mean loss's gradient at which a fit has converged
 _HISTORY = 20  # steps that L-BFGS remembers
 _CURVATURE = 0.25  # of a softmax at most, per unit of variance
 
@@ -46,7 +45,7 @@ class Fit:
         bias: c, float64.
         strength: C.
         iterations: Iterations of L-BFGS.
-        converged: Whether the gradient of the mean loss came below 1e-6.
+        converged: Whether the gradient of the mean loss came below the tolerance.
     """
 
     weights: Float[np.ndarray, "c d"]
@@ -98,8 +97,7 @@ def linear_probe(
         train.vectors[labels >= 0],
         labels[labels >= 0],
         len(classes),
-        options.strengths,
-        options.iterations,
+        options,
     )
     accuracy = [_balanced_accuracy(fit, val.vectors[known >= 0], known[known >= 0]) for fit in fits]
     best = fits[int(np.argmax(accuracy))]
@@ -133,8 +131,7 @@ def fit_path(
     vectors: Float[np.ndarray, "m d"],
     labels: Int[np.ndarray, "m"],
     n_classes: int,
-    strengths: Sequence[float],
-    iterations: int,
+    options: ProbeConfig,
 ) -> list[Fit]:
     """A classifier for each C, in ascending order of C.
 
@@ -142,24 +139,29 @@ def fit_path(
         vectors: What to fit to.
         labels: Their classes, from 0.
         n_classes: Number of classes.
-        strengths: The values of C.
-        iterations: Iterations of L-BFGS at most, for each.
+        options: The values of C, and when to stop.
     """
     mean = vectors.mean(axis=0, dtype=np.float64)
     variance, axes = np.linalg.eigh(np.cov(vectors.astype(np.float64), rowvar=False, bias=True))
     centred = (vectors - mean) @ axes
     weights, bias = np.zeros((n_classes, len(mean))), np.zeros(n_classes)  # on the axes
     found = []
-    for strength in sorted(set(strengths)):
+    for strength in sorted(set(options.strengths)):
         penalty = 1 / (strength * len(vectors))
         scale = 1 / np.sqrt(_CURVATURE * np.maximum(variance, 0) + penalty)
         scaled, bias, n_steps, gradient = _minimise(
-            centred * scale, labels, (weights / scale, bias), penalty * scale**2, iterations
+            centred * scale, labels, (weights / scale, bias), penalty * scale**2, options
         )
         weights = scaled * scale
         turned = weights @ axes.T
         found.append(
-            Fit(turned, bias - turned @ mean, float(strength), n_steps, gradient <= _GRADIENT)
+            Fit(
+                turned,
+                bias - turned @ mean,
+                float(strength),
+                n_steps,
+                gradient <= options.tolerance,
+            )
         )
     return found
 
@@ -169,7 +171,7 @@ def _minimise(
     labels: Int[np.ndarray, "m"],
     start: tuple[Float[np.ndarray, "c d"], Float[np.ndarray, "c"]],
     penalty: Float[np.ndarray, "d"],
-    iterations: int,
+    options: ProbeConfig,
 ) -> tuple[Float[np.ndarray, "c d"], Float[np.ndarray, "c"], int, float]:
     """L-BFGS on the mean loss and half the penalty of each coordinate of the weights.
 
@@ -183,9 +185,9 @@ def _minimise(
     weights, bias = (torch.from_numpy(one.copy()).requires_grad_() for one in start)
     optimiser = torch.optim.LBFGS(
         [weights, bias],
-        max_iter=iterations,
-        max_eval=2 * iterations,
-        tolerance_grad=_GRADIENT,
+        max_iter=options.iterations,
+        max_eval=2 * options.iterations,
+        tolerance_grad=options.tolerance,
         tolerance_change=0.0,
         history_size=_HISTORY,
         line_search_fn="strong_wolfe",
