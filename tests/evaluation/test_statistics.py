@@ -223,6 +223,13 @@ def test_permutation_test_equals_the_naive_loop(case, balanced):
     assert p == pytest.approx(np.mean(extreme))
 
 
+def test_thousands_of_units_can_be_swapped():
+    """2^2000 is no number that a float can hold."""
+    a = np.ones(2000)
+    p = paired_permutation(a, a * 0, [f"u{i}" for i in range(2000)], resamples=200)
+    assert p == pytest.approx(1 / 201)
+
+
 def test_bootstrap_and_permutation_agree():
     rng = np.random.default_rng(1)
     values = rng.random((2, 400))

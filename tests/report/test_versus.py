@@ -16,6 +16,7 @@ from syntype.evaluation.metrics import macro_mean, micro_mean
 from syntype.evaluation.scores import Scores, summarise
 from syntype.evaluation.statistics import holm, paired_permutation, resample
 from syntype.provenance import canonical_json
+from syntype.report import versus_swaps
 from syntype.report.versus import Entry, _ranks, contrast
 from syntype.report.versus_swaps import swap_p_values
 
@@ -357,3 +358,9 @@ def test_wrong_questions_are_refused(three):
         contrast([replace(entries[0], task="naming")], QUICK)
     with pytest.raises(DataError, match="scores of knn hold no main metric"):
         contrast([replace(entries[0], task="knn")], QUICK)
+
+
+@pytest.mark.parametrize(("n_units", "resamples", "whole"), [(7, 128, True), (7, 127, False)])
+def test_all_swaps_are_taken_where_they_are_no_more_than_the_resamples(n_units, resamples, whole):
+    assert versus_swaps._all_swaps(n_units, resamples) is whole
+    assert not versus_swaps._all_swaps(5000, resamples), "2^5000 is no number that a float can hold"

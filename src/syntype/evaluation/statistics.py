@@ -253,7 +253,7 @@ def paired_permutation(
     by_unit = np.bincount(unit[known], share, minlength=len(names))
     by_unit = by_unit[by_unit != 0]
     limit = abs(by_unit.sum()) - 1e-12
-    if 2.0 ** len(by_unit) <= resamples:
+    if len(by_unit) < resamples.bit_length():  # 2^u <= resamples
         swaps = np.arange(2 ** len(by_unit))[:, None] >> np.arange(len(by_unit)) & 1
         return float(np.mean(np.abs((1 - 2 * swaps) @ by_unit) >= limit))
     rng = np.random.default_rng(named_seed(seed, "permutation"))

@@ -57,7 +57,7 @@ def swap_p_values(
 
 
 def _all_swaps(n_units: int, resamples: int) -> bool:
-    return 2.0**n_units <= resamples
+    return n_units < resamples.bit_length()  # as 2^u <= resamples, for any number of units
 
 
 def _signs(n_units: int, n_models: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
