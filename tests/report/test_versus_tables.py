@@ -44,6 +44,7 @@ def test_metrics_in_words():
     assert metric_words("genusTop@5", "genus") == "genus top-5 accuracy"
     assert metric_words("species5Shot") == "species 5-shot accuracy"
     assert metric_words("speciesAveragePrecisionAtR") == "species mAP@R"
+    assert metric_words("speciesBCubedF1") == "species BCubed F1"
     assert metric_words("hierarchicalDistance@3") == "hierarchical distance@3"
     assert metric_words("exact match of nine traits") == "exact match of nine traits"
 

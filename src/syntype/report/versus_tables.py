@@ -23,6 +23,7 @@ _WORDS = (
     (r"(\d+)Shot", r"\1-shot accuracy"),
     (r"PrecisionAtR", "R-precision"),
     (r"AveragePrecisionAtR", "mAP@R"),
+    (r"BCubed(\w+)", r"BCubed \1"),
     (r"hierarchicalDistance@(\d+)", r"hierarchical distance@\1"),
 )
 
