@@ -76,6 +76,16 @@ def test_only_options_of_the_task_name_its_scores() -> None:
     assert determining("few-shot", other) == determining("few-shot", OPTIONS)
 
 
+def test_all_pictures_are_scored_by_tasks_that_learn_from_none(workshop: Workshop) -> None:
+    model = workshop.model("descriptors", "base")
+    scores = workshop.scores(model, "all", OPTIONS, "knn")
+    assert scores.column("id") == workshop.dataset.ids
+    gallery = replace(OPTIONS, evaluate=replace(OPTIONS.evaluate, protocol="gallery"))
+    for task, options in (("linear-probe", OPTIONS), ("few-shot", OPTIONS), ("knn", gallery)):
+        with pytest.raises(UsageError, match="cannot be scored on all: use --on test"):
+            workshop.scores(model, "all", options, task)
+
+
 def test_an_encoder_without_text_is_told_which_task_to_take(workshop: Workshop) -> None:
     model = workshop.model("pixels", "floor")
     with pytest.raises(EncoderError, match=r"no text tower.*--task retrieval"):

@@ -23,6 +23,7 @@ from syntype.configs import (
 from syntype.errors import UsageError
 
 Split = Literal["train", "val", "test"]
+Scored = Literal["train", "val", "test", "all"]
 
 
 @app.command
@@ -31,7 +32,7 @@ def evaluate(
     *,
     encoder: tuple[str, ...] = ("pixels", "descriptors"),
     task: tuple[Task, ...] = ("retrieval",),
-    on: Split = "test",
+    on: Scored = "test",
     embed: EmbedOptions = EmbedConfig(),  # noqa: B008 - frozen
     options: Annotated[TaskOptions, Parameter(name="*")] = TaskOptions(),  # noqa: B008 - frozen
     place: Place = DEFAULT_PLACE,
@@ -42,7 +43,7 @@ def evaluate(
         samples: Which samples.
         encoder: Encoders to score, published ones or your own (checkpoint:FOLDER).
         task: What to score them by; zero-shot needs an encoder that reads text.
-        on: Split to score.
+        on: Split to score; all takes every picture, as published zero-shot scores do.
         embed: How pictures become vectors.
         options: How each task is done.
         place: Where to work.

@@ -96,6 +96,13 @@ def run_task(task: Task, bench: Bench, options: TaskOptions) -> tuple[Scores, Ep
     return _TASKS[task](bench, options)
 
 
+def learns(task: Task, options: TaskOptions) -> bool:
+    """Whether the task looks at the training split, which must then not be among the queries."""
+    if task in ("retrieval", "knn"):
+        return options.evaluate.protocol == "gallery"
+    return task == "linear-probe" or (task == "few-shot" and options.few_shot.mode == "clean")
+
+
 _Answer = tuple[Scores, Episodes | None]
 
 

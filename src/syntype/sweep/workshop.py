@@ -33,10 +33,10 @@ from syntype.embeddings.store import Embeddings, StoreKey
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
 from syntype.encoders.load import load_encoder, resolve_device
-from syntype.errors import DataError, MediaError
+from syntype.errors import DataError, MediaError, UsageError
 from syntype.evaluation.episodes import FILE as EPISODES
 from syntype.evaluation.scores import Scores
-from syntype.evaluation.tasks import run_task
+from syntype.evaluation.tasks import learns, run_task
 from syntype.progress import SILENT, Progress
 from syntype.provenance import plain
 from syntype.report.data import Role
@@ -288,7 +288,16 @@ class Workshop:
     def scores(
         self, model: Model, split: str, options: TaskOptions, task: Task = "retrieval"
     ) -> Scores:
-        """Scores of the model on one split."""
+        """Scores of the model on one split, or on "all".
+
+        Raises:
+            UsageError: The task learns from pictures that it would be scored on.
+        """
+        if split in ("train", "all") and learns(task, options):
+            raise UsageError(
+                f"The task {task} learns from the train split, so it cannot be scored on {split}: "
+                "use --on test."
+            )
         run = self.score_run(model, split, options, task)
         with run.working():
             if not run.finished:
