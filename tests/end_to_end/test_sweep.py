@@ -98,6 +98,7 @@ def test_a_report_lost_is_made_from_what_is_there(sweep: Sweep, tmp_path: Path) 
     assert all(name.startswith(f"sweep/{folder.name}/") for name in changed)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_sweep_share_the_work(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "syntype.cli", "sweep", "--data", TINY, "--k", "6", "--quiet"),
@@ -245,7 +246,7 @@ def test_two_rounds_differ_from_one(common_sweep: Sweep) -> None:
     assert found[0][1] != found[1][1]
 
 
-@pytest.mark.parametrize("rounds", [1, 2])
+@pytest.mark.parametrize("rounds", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_tower_is_tuned_and_its_checkpoint_gives_the_vectors_that_were_scored(
     rounds: int, sweep: Sweep, tmp_path: Path
 ) -> None:
