@@ -141,6 +141,7 @@ def test_a_full_disk_keeps_what_is_written_and_the_next_run_goes_on(dataset, tmp
     assert folder_bytes(folder) == folder_bytes(reference)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path):
     folder, reference = tmp_path / "store", tmp_path / "reference"
     script = TESTS / "fakes" / "slow_embed.py"

@@ -87,6 +87,7 @@ def test_the_second_time_nothing_is_done(sweep: Sweep, tmp_path: Path) -> None:
     assert (folder / "report" / "index.html").read_bytes() == page
 
 
+@pytest.mark.slow
 def test_a_report_lost_is_made_from_what_is_there(sweep: Sweep, tmp_path: Path) -> None:
     folder = sweep(tiny_sweep())
     data = folder / "report" / "report.json"
@@ -143,6 +144,7 @@ def test_a_k_that_fails_is_reported_and_the_others_go_on(sweep: Sweep, tmp_path:
     }
 
 
+@pytest.mark.slow
 def test_all_k_failing_still_gives_a_report(sweep: Sweep, tmp_path: Path) -> None:
     with pytest.raises(IncompleteError, match="k = 900"):
         sweep(tiny_sweep(k=(900,)))

@@ -34,7 +34,8 @@ def test_errors_are_the_naive_ones_in_any_order(answers, bins, rng):
     assert found.ece == pytest.approx(ece, abs=1e-12)
     assert found.mce == pytest.approx(mce, abs=1e-12)
     assert [one.n for one in found.bins] == sizes
-    assert 0 <= found.ece <= found.mce <= 1
+    assert 0 <= found.ece <= found.mce + 1e-12  # the mean of one bin may round differently
+    assert found.mce <= 1
     assert 0 <= found.adaptive_ece <= 1
     assert found.brier == pytest.approx(np.mean((confidence - right) ** 2))
     order = list(range(len(answers)))

@@ -82,6 +82,7 @@ def test_folders_without_a_scored_sweep_are_refused(tmp_path: Path) -> None:
         rewrite_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_seeds_share_the_controls_of_the_chosen_k(tmp_path: Path) -> None:
     photos = write_class_folders(tmp_path / "photos", n_species=4, n_images=9)
     config = tiny_sweep(photos, k=(3, 4), seeds=(0, 1))

@@ -125,6 +125,7 @@ def test_models_of_finished_evaluations_are_compared(workshop: Workshop, tmp_pat
     assert found[column, "pixels"] == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 def test_models_of_a_sweep_are_entries_by_name_and_k(tmp_path: Path) -> None:
     page = run_sweep(tiny_sweep(), Workplace(workspace=tmp_path, quiet=True))
     entries = entries_of(page.parent.parent)

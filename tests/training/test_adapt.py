@@ -278,3 +278,15 @@ def test_vectors_straight_from_an_encoder_can_be_trained_on(planted):
         vectors, centroids = planted.vectors * 1, torch.eye(12, 32)
     trained = adapt(vectors, planted.labels, 12, SMALL, centroids=centroids)
     assert same(trained, run(planted, centroids=torch.eye(12, 32)))
+
+
+def test_centres_learn_faster_by_their_factor(planted):
+    starts = torch.nn.functional.normalize(torch.ones(planted.n_classes, planted.vectors.shape[1]))
+    moved = {}
+    for factor in (2.0, 6.0):
+        config = TrainConfig(
+            epochs=1, batch_size=1000, lr=1e-4, warmup=0.0, hidden=8, centre_lr_factor=factor
+        )
+        trained = run(planted, config, centroids=starts)
+        moved[factor] = (trained.prototypes - starts).norm()
+    assert moved[6.0] / moved[2.0] == pytest.approx(3, rel=0.02)

@@ -12,7 +12,6 @@ from syntype.configs import LossConfig
 from syntype.training.centres import (
     ClassCentres,
     class_means,
-    cosines,
     discriminate,
     positives,
     random_centres,
@@ -20,6 +19,17 @@ from syntype.training.centres import (
 from syntype.training.sampling import Draw, draw, generator
 
 N, K, D = 6, 11, 8
+
+
+def cosines(vectors, centres):
+    """All of them, dense."""
+    unit = torch.nn.functional.normalize
+    return unit(vectors) @ unit(centres).T
+
+
+def taking_part(centres, drawn):
+    """The centres of the drawn classes."""
+    return centres if drawn.classes is None else centres[drawn.classes]
 
 
 def batch(width=1, dtype=torch.float64):
@@ -104,7 +114,7 @@ def test_loss_equals_the_naive_formula(
     labels[0, 2] = -1  # fewer labels than the others
     labels = positives(labels, config)
     drawn = draw(labels, K, D, config, seed=1, step=2)
-    outcome = discriminate(vectors, centres, labels, config, drawn)
+    outcome = discriminate(vectors, taking_part(centres, drawn), labels, config, drawn)
     expected, n_negatives = naive(vectors, centres, labels, config, drawn)
     assert outcome.loss.item() == pytest.approx(expected, rel=1e-9)
     assert outcome.negatives.item() == pytest.approx(n_negatives, rel=1e-6)
@@ -126,7 +136,8 @@ def test_gradients_of_the_whole_loss_are_true(form, margin_type, sampling):
     labels = positives(labels, config)
     drawn = draw(labels, K, D, config, seed=0, step=0)
     assert torch.autograd.gradcheck(
-        lambda x, w: discriminate(x, w, labels, config, drawn).loss, (vectors, centres)
+        lambda x, w: discriminate(x, taking_part(w, drawn), labels, config, drawn).loss,
+        (vectors, centres),
     )
 
 
@@ -222,16 +233,30 @@ def test_accuracy_is_the_share_whose_nearest_centre_is_their_own():
     assert filtered.negatives.item() == 2.5
 
 
-def test_moved_names_the_classes_that_took_part():
+def test_moved_names_the_classes_with_a_gradient():
     vectors, centres, labels = batch()
     assert discriminate(vectors, centres, labels, LossConfig()).moved is None
-    drawn = Draw(classes=torch.unique(torch.cat([labels.flatten(), torch.tensor([0])])))
-    moved = discriminate(vectors, centres, labels, LossConfig(class_fraction=0.1), drawn).moved
-    assert moved.nonzero().flatten().tolist() == drawn.classes.tolist()
     kept = torch.zeros(N, K, dtype=torch.bool).scatter(1, labels, True)
     kept[2, 4] = True
     moved = discriminate(vectors, centres, labels, LossConfig(), Draw(kept=kept)).moved
     assert set(moved.nonzero().flatten().tolist()) == {4, *labels.flatten().tolist()}
+
+
+def test_only_classes_that_take_part_move():
+    start = batch(dtype=torch.float32)[1].detach()
+    for classes, moved, rows in (
+        (None, None, list(range(K))),
+        (torch.tensor([2, 5, 7]), None, [2, 5, 7]),
+        (torch.tensor([2, 5, 7]), torch.tensor([True, False, True]), [2, 7]),
+        (None, torch.arange(K) == 4, [4]),
+    ):
+        centres = ClassCentres(start)
+        for _ in range(2):  # momentum would show in the second step
+            part = centres.taking_part(classes)
+            centres.move(torch.ones_like(part), 0.1, classes, moved)
+        changed = (centres.weight != start).any(1).nonzero().flatten().tolist()
+        assert changed == rows
+        assert centres.optimiser.steps.flatten().nonzero().flatten().tolist() == rows
 
 
 def test_class_means_are_unit_means_and_random_for_the_empty():

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -51,13 +50,12 @@ def test_every_step_moves(n_steps, warmup):
     assert all(0 < lr_factor(step, n_steps, warmup) <= 1 for step in range(n_steps))
 
 
-def test_only_matrices_decay_and_centres_learn_faster():
+def test_only_matrices_decay():
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     module[0].bias.requires_grad_(False)
-    centres = nn.Parameter(torch.randn(5, 4))
-    config = TrainConfig(lr=0.002, centre_lr_factor=5.0, weight_decay=0.1)
-    groups = optimiser(module, centres, config).param_groups
-    assert [group["weight_decay"] for group in groups] == [0.1, 0, 0]
-    assert [len(group["params"]) for group in groups] == [1, 2, 1]
+    config = TrainConfig(lr=0.002, weight_decay=0.1)
+    groups = optimiser(module, config).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0]
+    assert [len(group["params"]) for group in groups] == [1, 2]
     set_lr(groups, 0.5)
-    assert [group["lr"] for group in groups] == [0.001, 0.001, 0.005]
+    assert [group["lr"] for group in groups] == [0.001, 0.001]

@@ -120,7 +120,7 @@ class _Training:
     meter: _Meter = field(default_factory=_Meter)
 
     def __post_init__(self) -> None:
-        self.optimiser = optimiser(self.module, self.centres.weight, self.config)
+        self.optimiser = optimiser(self.module, self.config)
         self.per_epoch = batches_per_epoch(len(self.labels), self.config.batch_size)
         self.n_steps = self.per_epoch * self.config.epochs
         self.device = self.centres.weight.device
@@ -176,27 +176,24 @@ class _Training:
 
     def take_step(self, inputs: Tensor, rows: Int[np.ndarray, "_"]) -> None:
         """One step of the optimiser."""
-        config, centres = self.config, self.centres.weight
+        config = self.config
         torch.manual_seed(named_seed(config.seed, "noise", self.step))  # dropout, stochastic depth
-        set_lr(self.optimiser.param_groups, lr_factor(self.step, self.n_steps, config.warmup))
+        factor = lr_factor(self.step, self.n_steps, config.warmup)
+        set_lr(self.optimiser.param_groups, factor)
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             vectors = self.module(inputs)
         labels = positives(self.labels[torch.from_numpy(rows)], config)
-        n_classes, dim = centres.shape
+        n_classes, dim = self.centres.weight.shape
         drawn = draw(labels, n_classes, dim, config, config.seed, self.step)
+        centres = self.centres.taking_part(drawn.classes)
         outcome = discriminate(vectors, centres, labels, config, drawn)
         torch.autograd.backward(outcome.loss)
         norms = [self._clip(list(self.module.parameters())), self._clip([centres])]
-        # Adam's momentum would go on moving the classes that took no part in this step.
-        if outcome.moved is None:
-            self.optimiser.step()
-        else:
-            resting = ~outcome.moved
-            before = centres.detach()[resting]
-            self.optimiser.step()
-            with torch.no_grad():
-                centres[resting] = before
+        self.optimiser.step()
+        assert centres.grad is not None, "the loss reaches the centres"
+        lr = config.lr * config.centre_lr_factor * factor
+        self.centres.move(centres.grad, lr, drawn.classes, outcome.moved)
         figures = [outcome.loss.detach(), outcome.accuracy, outcome.negatives, *norms]
         self.meter.add(self.step, len(rows), torch.stack(figures))
         self.step += 1

@@ -43,11 +43,10 @@ def lr_factor(step: int, n_steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - n_rising) / (n_steps - n_rising)))
 
 
-def optimiser(module: nn.Module, centres: nn.Parameter, config: TrainConfig) -> AdamW:
-    """AdamW in three groups: weight matrices, biases and norms, class centres.
+def optimiser(module: nn.Module, config: TrainConfig) -> AdamW:
+    """AdamW in two groups: weight matrices, which decay, and biases and norms, which do not.
 
-    Only the matrices decay: the decay of a centre would do nothing but drag those that no sample
-    belongs to, as cosines do not feel its length. `peak` in each group is its peak learning rate.
+    `peak` in each group is its peak learning rate.
     """
     trained = [weight for weight in module.parameters() if weight.requires_grad]
     matrices = [weight for weight in trained if weight.ndim > 1]
@@ -55,7 +54,6 @@ def optimiser(module: nn.Module, centres: nn.Parameter, config: TrainConfig) -> 
     groups = [
         {"params": matrices, "peak": config.lr, "weight_decay": config.weight_decay},
         {"params": vectors, "peak": config.lr, "weight_decay": 0.0},
-        {"params": [centres], "peak": config.lr * config.centre_lr_factor, "weight_decay": 0.0},
     ]
     return AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
