@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,7 +17,7 @@ from syntype.errors import DataError, TrainingError, UsageError
 from syntype.training.adapt import adapt
 from syntype.training.controls import random_labels
 from syntype.training.loop import check_labels
-from syntype.training.schedule import epoch_batches
+from syntype.training.schedule import epoch_batches, epoch_rows
 
 SMALL = TrainConfig(epochs=3, batch_size=32, hidden=16, checkpoint_every=5)
 
@@ -55,6 +56,7 @@ def test_it_learns_the_classes_and_random_labels_do_not(planted, nearest_neighbo
         {"class_fraction": 0.3, "class_sampling": "sample", "feature_fraction": 0.5},
         {"filter": 0.6, "margin_type": "arcface-published", "init": "random"},
         {"clip": 0.0, "warmup": 0.0},
+        {"balance": "class"},
     ],
 )
 def test_the_loss_falls_with_every_option(planted, options):
@@ -201,7 +203,8 @@ def test_momentum_does_not_move_a_class_that_rests(tmp_path):
         epochs=1, batch_size=40, hidden=4, class_fraction=0.01, warmup=0.0, checkpoint_every=1
     )
     labels = torch.empty(80, 1, dtype=torch.int64)
-    for place, rows in enumerate(epoch_batches(80, 40, config.seed, 0)):
+    order = epoch_rows(np.zeros(80, dtype=np.int64), "instance", config.seed, 0)
+    for place, rows in enumerate(epoch_batches(order, 40)):
         labels[torch.from_numpy(rows), 0] = 2 * place + torch.arange(40) % 2
     vectors = normalize(torch.randn(80, 4, generator=torch.Generator().manual_seed(0)))
     adapt(vectors, labels, 4, config, folder=tmp_path, centroids=torch.eye(4))

@@ -10,17 +10,18 @@ from syntype.configs import TrainConfig
 from syntype.training.schedule import (
     batches_per_epoch,
     epoch_batches,
+    epoch_rows,
     lr_factor,
     optimiser,
     set_lr,
 )
 
 
-@given(st.integers(2, 500), st.integers(2, 300), st.integers(0, 3))
+@given(st.integers(2, 500), st.integers(2, 300))
 @settings(max_examples=60, deadline=None)
-def test_an_epoch_is_every_sample_once_in_even_batches(n, batch_size, epoch):
-    batches = epoch_batches(n, batch_size, 0, epoch)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(n))
+def test_batches_are_even_and_hold_every_row(n, batch_size):
+    batches = epoch_batches(np.arange(n), batch_size)
+    assert np.concatenate(batches).tolist() == list(range(n))
     sizes = [len(batch) for batch in batches]
     assert min(sizes) >= 2
     assert max(sizes) <= max(batch_size, 3)
@@ -28,11 +29,39 @@ def test_an_epoch_is_every_sample_once_in_even_batches(n, batch_size, epoch):
     assert len(batches) == batches_per_epoch(n, batch_size)
 
 
-def test_order_is_named_by_seed_and_epoch():
-    first = epoch_batches(50, 8, 0, 0)
-    assert all(map(np.array_equal, first, epoch_batches(50, 8, 0, 0)))
-    assert not np.array_equal(first[0], epoch_batches(50, 8, 0, 1)[0])
-    assert not np.array_equal(first[0], epoch_batches(50, 8, 1, 0)[0])
+CLASSES = st.lists(st.integers(0, 6), min_size=2, max_size=200).map(np.array)
+
+
+@given(CLASSES, st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_without_balance_each_sample_comes_once(classes, epoch):
+    rows = epoch_rows(classes, "instance", 0, epoch)
+    assert sorted(rows.tolist()) == list(range(len(classes)))
+
+
+@given(CLASSES, st.sampled_from([("square-root", 0.5), ("class", 0.0)]), st.integers(0, 9))
+@settings(max_examples=150, deadline=None)
+def test_balanced_classes_and_their_samples_come_as_often_as_they_are_due(classes, how, epoch):
+    balance, power = how
+    n, (names, sizes) = len(classes), np.unique(classes, return_counts=True)
+    rows = epoch_rows(classes, balance, 0, epoch)
+    assert len(rows) == n
+    due = n * sizes**power / (sizes**power).sum()
+    times = np.bincount(rows, minlength=n)
+    for name, size, wanted in zip(names, sizes, due, strict=True):
+        of_class = times[classes == name]
+        assert abs(of_class.sum() - wanted) <= 1
+        assert of_class.min() >= np.floor(wanted / size - 1e-6)
+        assert of_class.max() <= np.ceil(wanted / size + 1e-6)
+
+
+@pytest.mark.parametrize("balance", ["instance", "square-root", "class"])
+def test_order_is_named_by_seed_and_epoch(balance):
+    classes = np.arange(50) % 7
+    first = epoch_rows(classes, balance, 0, 0)
+    assert np.array_equal(first, epoch_rows(classes, balance, 0, 0))
+    assert not np.array_equal(first, epoch_rows(classes, balance, 0, 1))
+    assert not np.array_equal(first, epoch_rows(classes, balance, 1, 0))
 
 
 def test_rate_rises_to_its_peak_and_falls_as_a_cosine():

@@ -44,6 +44,7 @@ from syntype.configs.sweep import (
     SweepConfig,
 )
 from syntype.configs.training import (
+    Balance,
     ClusterConfig,
     KMeansConfig,
     KMeansOptions,
@@ -55,6 +56,7 @@ from syntype.configs.training import (
 
 __all__ = [
     "FLOOR",
+    "Balance",
     "ClusterConfig",
     "DataConfig",
     "Dtype",

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from syntype.configs.check import check
 
 Objective = Literal["clusters", "species", "random"]
+Balance = Literal["instance", "square-root", "class"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,9 @@ class TrainConfig(LossConfig):
     """First centres of the loss: the clusters' centroids, or N(0, 0.01) as published."""
     hidden: int = 512
     """Width of the adapter's hidden layer (mode adapt)."""
+    balance: Balance = "instance"
+    """Each picture once an epoch, or classes (clusters) seen by the square root of their size, or
+    all equally often; an epoch stays as long."""
     augment: bool = True
     """Crop and flip the pictures at random (mode finetune)."""
     rounds: int = 1

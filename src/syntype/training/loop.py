@@ -30,6 +30,7 @@ from syntype.training.sampling import draw
 from syntype.training.schedule import (
     batches_per_epoch,
     epoch_batches,
+    epoch_rows,
     lr_factor,
     optimiser,
     set_lr,
@@ -320,7 +321,8 @@ def train(
     ):
         for epoch in range(training.step // training.per_epoch, config.epochs):
             begun, n_done = time.perf_counter(), 0
-            rows = epoch_batches(len(labels), config.batch_size, config.seed, epoch)
+            order = epoch_rows(labels[:, 0].numpy(), config.balance, config.seed, epoch)
+            rows = epoch_batches(order, config.batch_size)
             rows = rows[training.step % training.per_epoch :]
             for chosen, inputs in zip(rows, batches(rows, epoch), strict=True):
                 training.take_step(inputs, chosen)

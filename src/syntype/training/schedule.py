@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import nn
 from torch.optim import AdamW
 
-from syntype.configs import TrainConfig
+from syntype.configs import Balance, TrainConfig
 from syntype.provenance import named_seed
 
 
@@ -25,10 +25,42 @@ def batches_per_epoch(n: int, batch_size: int) -> int:
     return max(1, min(math.ceil(n / batch_size), n // 2))
 
 
-def epoch_batches(n: int, batch_size: int, seed: int, epoch: int) -> list[Int[np.ndarray, "_"]]:
-    """The rows of each batch of an epoch: a permutation named by seed and epoch, cut evenly."""
-    order = np.random.default_rng(named_seed(seed, "order", epoch)).permutation(n)
-    return np.array_split(order, batches_per_epoch(n, batch_size))
+def epoch_rows(
+    classes: Int[np.ndarray, "n"], balance: Balance, seed: int, epoch: int
+) -> Int[np.ndarray, "n"]:
+    """The samples of an epoch in their order: n of them, whatever the balance.
+
+    With "instance" each sample once. Else a class of n_c samples has a share of the epoch that is
+    proportional to the square root of n_c ("square-root"), or the same as every other class's
+    ("class"). Which samples are repeated or left out is drawn systematically (Madow 1949): a sample
+    that is due 2.3 times comes two or three times, and a class misses its due by less than one.
+    Everything is named by seed and epoch, so it is the same after a restart.
+
+    Args:
+        classes: The class of each sample.
+        balance: How often each class is seen.
+        seed: Of the training.
+        epoch: Counted from 0.
+    """
+    n = len(classes)
+    source = np.random.default_rng(named_seed(seed, "order", epoch))
+    order = source.permutation(n)
+    if balance == "instance":
+        return order
+    _, member, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    share = sizes ** (0.5 if balance == "square-root" else 0.0)
+    due = (n * share / share.sum() / sizes)[member]
+    # By class, so that a class as a whole gets its due; within it at random.
+    walk = order[np.argsort(member[order], kind="stable")]
+    passed = np.floor(np.cumsum(due[walk]) + source.random() + 1e-9).astype(np.int64)
+    times = np.diff(np.minimum(passed, n), prepend=0)
+    times[-1] += n - times.sum()  # what the last addition lost to rounding
+    return source.permutation(np.repeat(walk, times))
+
+
+def epoch_batches(rows: Int[np.ndarray, "n"], batch_size: int) -> list[Int[np.ndarray, "_"]]:
+    """The rows of each batch of an epoch, cut evenly."""
+    return np.array_split(rows, batches_per_epoch(len(rows), batch_size))
 
 
 def lr_factor(step: int, n_steps: int, warmup: float) -> float:
