@@ -224,7 +224,11 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+QUICK = ("multi-label", "two seeds")
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_options_run_from_end_to_end(name: str, common_sweep: Sweep) -> None:
     config = tiny_sweep(**OPTIONS[name])
     data = report_of(common_sweep(config))
@@ -248,7 +252,8 @@ def test_two_rounds_differ_from_one(common_sweep: Sweep) -> None:
     assert found[0][1] != found[1][1]
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 2])
 def test_a_tower_is_tuned_and_its_checkpoint_gives_the_vectors_that_were_scored(
     rounds: int, sweep: Sweep, tmp_path: Path
 ) -> None:
