@@ -14,9 +14,11 @@ from torch.nn.functional import normalize
 
 from syntype.configs import TrainConfig
 from syntype.errors import DataError, TrainingError, UsageError
+from syntype.progress import SILENT
 from syntype.training.adapt import adapt
 from syntype.training.controls import random_labels
-from syntype.training.loop import check_labels
+from syntype.training.discrimination import check_labels
+from syntype.training.loop import Setting
 from syntype.training.schedule import epoch_batches, epoch_rows
 
 SMALL = TrainConfig(epochs=3, batch_size=32, hidden=16, checkpoint_every=5)
@@ -30,8 +32,10 @@ def same(one, other):
     return all(map(torch.equal, weights(one), weights(other))) and one.history == other.history
 
 
-def run(planted, config=SMALL, **options):
-    return adapt(planted.vectors, planted.labels, planted.n_classes, config, **options)
+def run(planted, config=SMALL, folder=None, progress=SILENT, **options):
+    setting = Setting(folder, progress=progress)
+    labels = planted.labels
+    return adapt(planted.vectors, labels, planted.n_classes, config, setting=setting, **options)
 
 
 def test_it_learns_the_classes_and_random_labels_do_not(planted, nearest_neighbour):
@@ -125,20 +129,21 @@ def test_a_killed_process_goes_on_bit_for_bit(planted, tmp_path, interrupted_aft
         from syntype.progress import Silent
         from syntype.training import checkpoint
         from syntype.training.adapt import adapt
+        from syntype.training.loop import Setting
         from pathlib import Path
 
         folder = Path(sys.argv[1])
         vectors, labels = torch.load(folder / "planted.pt", weights_only=True)
         write = checkpoint.write
 
-        def write_and_die(place, snapshot, identity):
-            write(place, snapshot, identity)
+        def write_and_die(place, snapshot, *others):
+            write(place, snapshot, *others)
             if snapshot.step == 15:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         checkpoint.write = write_and_die
         config = TrainConfig(epochs=3, batch_size=32, hidden=16, checkpoint_every=5)
-        adapt(vectors, labels, 12, config, folder=folder / "run")
+        adapt(vectors, labels, 12, config, setting=Setting(folder / "run"))
     """)
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     killed = subprocess.run(
@@ -173,8 +178,9 @@ def test_checkpoints_of_other_labels_vectors_or_options_are_refused(planted, tmp
     run(planted, folder=tmp_path)
     others = [
         lambda: run(planted, TrainConfig(epochs=3, batch_size=32, hidden=16), folder=tmp_path),
-        lambda: adapt(planted.vectors, planted.labels.flip(0), 12, SMALL, folder=tmp_path),
-        lambda: adapt(planted.vectors.flip(0), planted.labels, 12, SMALL, folder=tmp_path,
+        lambda: adapt(planted.vectors, planted.labels.flip(0), 12, SMALL,
+                      setting=Setting(tmp_path)),
+        lambda: adapt(planted.vectors.flip(0), planted.labels, 12, SMALL, setting=Setting(tmp_path),
                       centroids=torch.eye(12, 32)),
     ]  # fmt: skip
     for other in others:
@@ -207,9 +213,10 @@ def test_momentum_does_not_move_a_class_that_rests(tmp_path):
     for place, rows in enumerate(epoch_batches(order, 40)):
         labels[torch.from_numpy(rows), 0] = 2 * place + torch.arange(40) % 2
     vectors = normalize(torch.randn(80, 4, generator=torch.Generator().manual_seed(0)))
-    adapt(vectors, labels, 4, config, folder=tmp_path, centroids=torch.eye(4))
+    adapt(vectors, labels, 4, config, setting=Setting(tmp_path), centroids=torch.eye(4))
     first, second = (
-        load_file(path)["centres.weight"] for path in sorted(tmp_path.rglob("*.safetensors"))
+        load_file(path)["objective.centres.weight"]
+        for path in sorted(tmp_path.rglob("*.safetensors"))
     )
     assert torch.equal(first[2:], torch.eye(4)[2:])
     assert not torch.equal(first[:2], torch.eye(4)[:2])
@@ -221,7 +228,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(planted, tmp_path):
     vectors = planted.vectors.clone()
     vectors[17] = float("nan")
     with pytest.raises(TrainingError) as error:
-        adapt(vectors, planted.labels, 12, SMALL, folder=tmp_path)
+        adapt(vectors, planted.labels, 12, SMALL, setting=Setting(tmp_path))
     message = str(error.value)
     assert "epoch 0" in message
     assert "No checkpoint was written before" in message

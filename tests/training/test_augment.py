@@ -1,38 +1,72 @@
-"""Crops and flips: named draws, plain geometry."""
+"""Random changes are each picture's own, and the same whoever asks."""
 
 import numpy as np
+import pytest
 import torch
 
-from syntype.training.augment import resample, views
+from syntype.configs import TrainConfig
+from syntype.errors import UsageError
+from syntype.training.augment import changed, changes
+
+NOTHING = {"crop": 1.0, "flip": False}
+EVERYTHING = TrainConfig(crop=0.3, colour=0.4, rand_augment=9, erasing=0.5)
 
 
-def test_a_view_depends_on_seed_epoch_and_sample_only():
-    rows = np.array([4, 9, 2])
-    maps = views(rows, 0, 3)
-    assert torch.equal(maps[1], views(np.array([9]), 0, 3)[0])
-    assert not torch.equal(maps[1], views(np.array([9]), 0, 4)[0])
-    assert not torch.equal(maps[1], views(np.array([9]), 1, 3)[0])
+def pictures(n=6, size=24):
+    source = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 3, size, size), generator=source, dtype=torch.uint8)
 
 
-def test_views_lie_within_the_picture_and_cover_the_stated_area():
-    maps = views(np.arange(500), 0, 0)
-    width, height = maps[:, 0, 0].abs(), maps[:, 1, 1]
-    assert (width + maps[:, 0, 2].abs() <= 1 + 1e-6).all()
-    assert (height + maps[:, 1, 2].abs() <= 1 + 1e-6).all()
-    assert (width * height).min() > 0.35
-    assert (width * height).max() <= 1
-    assert 0.4 < (maps[:, 0, 0] < 0).float().mean() < 0.6
+def run(config, images, rows, seed=0, epoch=0):
+    return changed(images, changes(config, images.shape[-1]), np.asarray(rows), seed, epoch)
 
 
-def test_the_whole_view_is_the_picture_and_its_flip_the_mirror():
-    picture = torch.rand(1, 3, 6, 8)
-    whole = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
-    mirrored = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
-    torch.testing.assert_close(resample(picture, whole), picture)
-    torch.testing.assert_close(resample(picture, mirrored), picture.flip(-1))
+def test_nothing_asked_is_nothing_done():
+    assert changes(TrainConfig(**NOTHING), 24) is None
 
 
-def test_a_crop_is_that_part_of_the_picture():
-    ramp = torch.arange(8.0).expand(1, 3, 8, 8)
-    right_half = resample(ramp, torch.tensor([[[0.5, 0, 0.5], [0, 1, 0]]]))
-    torch.testing.assert_close(right_half[0, 0, 0, 1:-1], torch.linspace(4.25, 6.75, 6))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"crop": 0.3, "flip": False},
+        {"crop": 1.0, "flip": True},
+        {**NOTHING, "colour": 0.5},
+        {**NOTHING, "rand_augment": 15},
+        {**NOTHING, "erasing": 1.0},
+    ],
+)
+def test_each_option_changes_pictures_and_keeps_their_form(options):
+    images = pictures(12)
+    found = run(TrainConfig(**options), images, range(12))
+    assert found.dtype == torch.uint8
+    assert found.shape == images.shape
+    assert not torch.equal(found, images)
+
+
+def test_a_flip_is_a_flip_of_about_half():
+    images = pictures(200, 8)
+    found = run(TrainConfig(crop=1.0), images, range(200))
+    flipped = (found == images.flip(-1)).all((1, 2, 3))
+    assert (flipped | (found == images).all((1, 2, 3))).all()
+    assert 70 < int(flipped.sum()) < 130
+
+
+def test_a_picture_is_changed_alike_in_any_batch_and_anew_in_each_epoch():
+    images = pictures()
+    whole = run(EVERYTHING, images, range(6))
+    part = run(EVERYTHING, images[[4, 1]], [4, 1])
+    assert torch.equal(part, whole[[4, 1]])
+    assert not torch.equal(run(EVERYTHING, images, range(6), epoch=1), whole)
+    assert not torch.equal(run(EVERYTHING, images, range(6), seed=1), whole)
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    run(EVERYTHING, pictures(), range(6))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("option", [{"crop": 0.0}, {"colour": 2.0}, {"erasing": -1.0}])
+def test_what_cannot_be_is_refused(option):
+    with pytest.raises(UsageError, match=f"--train.{next(iter(option))}"):
+        TrainConfig(**option)

@@ -11,7 +11,9 @@ from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import load_checkpoint, save_checkpoint
 from syntype.encoders.load import load_encoder
 from syntype.errors import TrainingError, UsageError
+from syntype.progress import SILENT
 from syntype.training.finetune import finetune
+from syntype.training.loop import Setting
 
 CONFIG = TrainConfig(
     mode="finetune", epochs=3, batch_size=16, init="random", lr=5e-3, checkpoint_every=2
@@ -51,10 +53,11 @@ def pictures():
     return torch.from_numpy(noisy.clip(0, 255).astype(np.uint8)), torch.from_numpy(labels)[:, None]
 
 
-def run(encoder, pictures, config=CONFIG, **options):
+def run(encoder, pictures, config=CONFIG, folder=None, progress=SILENT, **options):
     images, labels = pictures
-    load = lambda rows: images[torch.from_numpy(rows)]  # noqa: E731
-    return finetune(encoder, load, labels, CLASSES, config, **options)
+    read = lambda rows: images[torch.from_numpy(rows)]  # noqa: E731
+    setting = Setting(folder, progress=progress)
+    return finetune(encoder, read, labels, CLASSES, config, setting=setting, **options)
 
 
 def test_it_learns_and_leaves_the_encoder_as_it_was(encoder, pictures):
@@ -83,14 +86,16 @@ def test_it_resumes_exactly_with_dropout_norms_and_crops(
 def test_augmentation_can_be_turned_off(encoder, pictures):
     seen = []
     encoder.module.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    config = TrainConfig(mode="finetune", epochs=1, batch_size=64, init="random", augment=False)
+    config = TrainConfig(
+        mode="finetune", epochs=1, batch_size=64, init="random", crop=1.0, flip=False
+    )
     run(encoder, pictures, config)
     expected = encoder.normalise(pictures[0])
-    assert sorted(seen[0].sum((1, 2, 3)).tolist()) == sorted(expected.sum((1, 2, 3)).tolist())
+    assert sorted(seen[-1].sum((1, 2, 3)).tolist()) == sorted(expected.sum((1, 2, 3)).tolist())
     seen.clear()
     run(encoder, pictures, TrainConfig(mode="finetune", epochs=1, batch_size=64, init="random"))
-    assert seen[0].shape == expected.shape
-    assert sorted(seen[0].sum((1, 2, 3)).tolist()) != sorted(expected.sum((1, 2, 3)).tolist())
+    assert seen[-1].shape == expected.shape
+    assert sorted(seen[-1].sum((1, 2, 3)).tolist()) != sorted(expected.sum((1, 2, 3)).tolist())
 
 
 def test_no_batch_has_one_sample_only(encoder, pictures):

@@ -5,7 +5,9 @@ import torch
 
 from syntype.configs import TrainConfig
 from syntype.errors import UsageError
+from syntype.progress import SILENT
 from syntype.training.adapt import adapt
+from syntype.training.loop import Setting
 
 CONFIG = TrainConfig(epochs=2, batch_size=64, hidden=8, rounds=3, checkpoint_every=3)
 
@@ -42,9 +44,10 @@ def test_each_round_trains_on_from_the_last(planted):
 
 
 def test_an_interrupted_round_goes_on(planted, tmp_path, interrupted_after):
-    def run(**options):
-        relabel = relabelling(planted, [])
-        return adapt(planted.vectors, planted.labels, 12, CONFIG, relabel=relabel, **options)
+    def run(folder=None, progress=SILENT):
+        relabel, setting = relabelling(planted, []), Setting(folder, progress=progress)
+        labels = planted.labels
+        return adapt(planted.vectors, labels, 12, CONFIG, relabel=relabel, setting=setting)
 
     with pytest.raises(KeyboardInterrupt):
         run(folder=tmp_path, progress=interrupted_after(13))

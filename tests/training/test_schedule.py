@@ -12,9 +12,10 @@ from syntype.training.schedule import (
     epoch_batches,
     epoch_rows,
     lr_factor,
-    optimiser,
     set_lr,
 )
+from syntype.training.tower import Tower
+from syntype.training.tuning import weight_groups
 
 
 @given(st.integers(2, 500), st.integers(2, 300))
@@ -83,7 +84,7 @@ def test_only_matrices_decay():
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     module[0].bias.requires_grad_(False)
     config = TrainConfig(lr=0.002, weight_decay=0.1)
-    groups = optimiser(module, config).param_groups
+    groups = Tower(module, weight_groups(module, None, config)).optimiser().param_groups
     assert [group["weight_decay"] for group in groups] == [0.1, 0]
     assert [len(group["params"]) for group in groups] == [1, 2]
     set_lr(groups, 0.5)

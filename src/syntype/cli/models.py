@@ -1,6 +1,7 @@
 """The verbs that make something: `embed`, `cluster`, `train`."""
 
 import sys
+from pathlib import Path
 
 from syntype.cli.app import app
 from syntype.cli.opening import DEFAULT_PLACE, open_workshop
@@ -108,3 +109,18 @@ def train(
         clusters = workshop.clusters(base_model, _with_k(cluster, k))
     model = workshop.trained(base_model, objective, clusters, train)
     sys.stdout.write(f"{model.spec}\n")
+
+
+@app.command(show=False)
+def worker(order: Path, *, rank: int, owner: int) -> None:
+    """One of the processes of a training; `--processes` starts them.
+
+    Args:
+        order: What to train.
+        rank: Which process this is.
+        owner: The process that started it.
+    """
+    from syntype.sweep import gang
+    from syntype.terminal import progress_of
+
+    gang.work(order, rank, owner, progress_of(quiet=False))

@@ -35,6 +35,7 @@ from syntype.configs.samples import (
     OnError,
     Place,
     Samples,
+    Tracker,
     Workplace,
 )
 from syntype.configs.sweep import (
@@ -44,20 +45,25 @@ from syntype.configs.sweep import (
     SweepConfig,
 )
 from syntype.configs.training import (
+    AugmentConfig,
     Balance,
     ClusterConfig,
+    ContrastConfig,
     KMeansConfig,
     KMeansOptions,
     LossConfig,
     Objective,
     TrainConfig,
     TrainOptions,
+    TuneConfig,
 )
 
 __all__ = [
     "FLOOR",
+    "AugmentConfig",
     "Balance",
     "ClusterConfig",
+    "ContrastConfig",
     "DataConfig",
     "Dtype",
     "EmbedConfig",
@@ -82,8 +88,10 @@ __all__ = [
     "SweepConfig",
     "Task",
     "TaskOptions",
+    "Tracker",
     "TrainConfig",
     "TrainOptions",
+    "TuneConfig",
     "Workplace",
     "ZeroShotConfig",
     "rebuild",

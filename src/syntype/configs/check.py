@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from syntype.errors import UsageError
@@ -34,6 +35,8 @@ def rebuild(cls: type[Config], content: Mapping[str, Any]) -> Config:
         hint = hints[name]
         if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping):
             parts[name] = rebuild(hint, value)
+        elif hint is Path:
+            parts[name] = Path(value)
         elif get_origin(hint) is tuple or (get_args(hint) and isinstance(value, list)):
             parts[name] = tuple(value)
         else:

@@ -10,6 +10,7 @@ from syntype.configs.check import check
 
 OnError = Literal["stop", "skip"]
 Dtype = Literal["float16", "float32"]
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
 SPLIT_KINDS = ("given", "made", "unseen")
 
 
@@ -23,11 +24,16 @@ class Workplace:
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     workers: int = 0
     """Threads that decode pictures; 0 takes one for each processor."""
+    processes: int = 1
+    """Processes that train one encoder together, each on a GPU of its own where there are any."""
+    track: tuple[Tracker, ...] = ()
+    """Where else to write a training's metrics: tensorboard, mlflow, wandb; each if installed."""
     quiet: bool = False
     """Show no progress bars."""
 
     def __post_init__(self) -> None:
-        """Check the workspace."""
+        """Check the workspace and the number of processes."""
+        check(self.processes >= 1, "--processes must be at least 1.")
         check(
             not self.workspace.is_file(),
             f"{self.workspace} is a file. Name a folder, there or to be made: --workspace runs.",

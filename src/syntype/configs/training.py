@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from syntype.configs.check import check
 
-Objective = Literal["clusters", "species", "random"]
+Objective = Literal["clusters", "species", "random", "contrastive"]
 Balance = Literal["instance", "square-root", "class"]
 
 
@@ -100,8 +100,81 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(LossConfig):
-    """Cluster discrimination: a margin softmax of the encoder's vectors against the clusters."""
+class ContrastConfig:
+    """Pictures against words (objective contrastive), as docs/reference/losses.md has it."""
+
+    contrast: Literal["clip", "siglip"] = "clip"
+    """Softmax over the batch in both directions (CLIP), or a sigmoid for each pair (SigLIP)."""
+    names: Literal["taxonomic", "scientific", "common", "taxonomic+common", "mixed"] = "mixed"
+    """How a species is put into words; mixed draws a form for each picture and epoch, as BioCLIP
+    does."""
+    same_species: Literal["positives", "ignored", "negatives"] = "positives"
+    """What a picture and the words of another picture of its species are to each other; negatives
+    as published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """What of the image tower is trained, and at what price (mode finetune)."""
+
+    tune: Literal["all", "last", "lora"] = "all"
+    """All weights, the last blocks, or low-rank additions to the linear layers (LoRA)."""
+    last_blocks: int = 2
+    """Blocks that are trained, with what follows them (tune last)."""
+    lora_rank: int = 16
+    """Rank r of the additions (tune lora); they are scaled by 1 and merged at the end."""
+    layer_decay: float = 1.0
+    """Each block learns this many times as fast as the one above it; 1 is off, 0.75 is usual."""
+    gradient_checkpointing: bool = False
+    """Compute the blocks' activations twice instead of keeping them."""
+    compile: bool = False
+    """Compile the tower with torch.compile."""
+    fully_shard: bool = False
+    """Split weights, gradients and moments over the processes (FSDP2) instead of copying them."""
+    average: float = 0.0
+    """Decay of a moving average of the weights (EMA), which is then the result; 0 is off."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the tower computes in; auto takes bfloat16 where the device is fast at it. Weights,
+    moments and losses are float32 always."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(self.last_blocks >= 1, "--train.last-blocks must be at least 1.")
+        check(self.lora_rank >= 1, "--train.lora-rank must be at least 1.")
+        check(0 < self.layer_decay <= 1, "--train.layer-decay must lie in (0, 1].")
+        check(0 <= self.average < 1, "--train.average must lie in [0, 1): 0.999 is usual.")
+        check(
+            self.average == 0 or not self.fully_shard,
+            "--train.average keeps whole weights: leave out --train.fully-shard.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of the training pictures (mode finetune), each picture's by itself."""
+
+    crop: float = 0.4
+    """Least share of the picture that a random crop keeps; 1 takes the whole picture."""
+    flip: bool = True
+    """Mirror half of the pictures; orientation means something for flatfish and snails."""
+    colour: float = 0.0
+    """Strength of random changes of brightness, contrast and saturation; 0 is off, 0.4 usual."""
+    rand_augment: int = 0
+    """Magnitude of RandAugment's two operations a picture; 0 is off, 9 usual."""
+    erasing: float = 0.0
+    """Share of the pictures in which a random rectangle is erased."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check(0 < self.crop <= 1, "--train.crop must lie in (0, 1].")
+        check(0 <= self.colour <= 1, "--train.colour must lie in [0, 1].")
+        check(0 <= self.rand_augment <= 30, "--train.rand-augment must lie in 0 to 30.")
+        check(0 <= self.erasing <= 1, "--train.erasing must lie in [0, 1].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(LossConfig, ContrastConfig, TuneConfig, AugmentConfig):
+    """How an encoder is trained: against clusters, species or words."""
 
     mode: Literal["adapt", "finetune"] = "adapt"
     """Train a residual adapter on cached vectors (minutes on a CPU) or the image tower itself."""
@@ -110,6 +183,9 @@ class TrainConfig(LossConfig):
     batch_size: int = 256
     """Samples per step at most: an epoch is cut into even batches, so every sample is used and no
     batch is tiny."""
+    micro_batch: int = 0
+    """Samples that go through the encoder at a time; the step is that of the whole batch (gradient
+    caching). 0 takes as many as fit."""
     lr: float = 1e-3
     """Peak learning rate of the encoder; 1e-5 suits the tuning of a large pretrained tower."""
     centre_lr_factor: float = 10.0
@@ -127,18 +203,21 @@ class TrainConfig(LossConfig):
     balance: Balance = "instance"
     """Each picture once an epoch, or classes (clusters) seen by the square root of their size, or
     all equally often; an epoch stays as long."""
-    augment: bool = True
-    """Crop and flip the pictures at random (mode finetune)."""
     rounds: int = 1
     """Clustering and training rounds: after each, the new encoder's vectors are clustered again."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that are kept; all are deleted once the encoder is saved."""
+    centres: Literal["auto", "copied", "split"] = "auto"
+    """With several processes: each holds all class centres, or its share of the classes."""
     seed: int = 0
     """Seed of the order of samples, of the first weights and of all masks."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        super().__post_init__()
+        for part in (LossConfig, TuneConfig, AugmentConfig):
+            part.__post_init__(self)
         check(self.epochs > 0, "--train.epochs must be at least 1.")
         check(self.batch_size > 1, "--train.batch-size must be at least 2.")
         check(self.lr > 0, "--train.lr must be positive.")
@@ -148,6 +227,8 @@ class TrainConfig(LossConfig):
         check(self.clip >= 0, "--train.clip must be 0 (off) or more.")
         check(self.hidden > 0, "--train.hidden must be at least 1.")
         check(self.checkpoint_every > 0, "--train.checkpoint-every must be at least 1.")
+        check(self.micro_batch >= 0, "--train.micro-batch must be 0 (as many as fit) or more.")
+        check(self.keep_checkpoints >= 1, "--train.keep-checkpoints must be at least 1.")
         check(self.rounds >= 1, "--train.rounds must be at least 1.")
 
 

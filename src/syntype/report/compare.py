@@ -253,12 +253,14 @@ def _nearest(models: Sequence[Model], n_species: int) -> str | None:
 
 def _opponents(data: ReportData, scope: str) -> list[tuple[str, str | None]]:
     best = data.best
-    species, random = data.of_role("species"), data.random_for(best.k if best else None)
+    random = data.random_for(best.k if best else None)
+    species, contrastive = data.of_role("species"), data.of_role("contrastive")
     return [
         ("base", data.base),
         ("baseline", data.choice(scope).baseline),
         ("count", data.nearest),
         ("species", species[0].key if species else None),
+        ("contrastive", contrastive[0].key if contrastive else None),
         ("random", random.key if random else None),
     ]
 

@@ -8,12 +8,12 @@ be computed", for example a score of a group in which every species has a single
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Role = Literal["floor", "base", "baseline", "clusters", "species", "random"]
+Role = Literal["floor", "base", "baseline", "clusters", "species", "contrastive", "random"]
 Split = Literal["validation", "test"]
 Average = Literal["macro", "micro"]
-ROLES: tuple[Role, ...] = ("floor", "base", "baseline", "clusters", "species", "random")
+ROLES: tuple[Role, ...] = get_args(Role)
 OVERALL = "Overall"
 
 
@@ -294,7 +294,7 @@ class ReportData:
         rows = list(self.of_role("floor", "base", "baseline"))
         if best is not None:
             rows.append(best)
-        rows += self.of_role("species")
+        rows += self.of_role("species", "contrastive")
         control = self.random_for(best.k if best else None)
         return tuple(rows if control is None else [*rows, control])
 

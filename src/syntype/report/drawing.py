@@ -32,6 +32,7 @@ LOOKS: dict[Role, tuple[str, str]] = {
     "baseline": (GREEN, "s"),
     "clusters": (VERMILLION, "D"),
     "species": (PURPLE, "^"),
+    "contrastive": (SKY, "P"),
     "random": (ORANGE, "v"),
 }
 STYLE = {

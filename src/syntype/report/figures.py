@@ -32,7 +32,12 @@ from syntype.report.drawing import (
 )
 from syntype.report.tables import QUALITY_NAMES
 
-_DASHES = {"floor": (0, (1, 1)), "base": "-", "species": (0, (6, 2))}
+_DASHES = {
+    "floor": (0, (1, 1)),
+    "base": "-",
+    "species": (0, (6, 2)),
+    "contrastive": (0, (3, 1, 1, 1)),
+}
 _BASELINE_MARKERS = "s^vP*hX"
 _Make = Callable[[ReportData, bool], Figure]
 
@@ -218,7 +223,11 @@ def _level(data: ReportData, ax: Axes, model: Model, scope: str) -> None:
 
 def _curve_panel(data: ReportData, ax: Axes, scope: str, words: bool) -> None:
     clusters = data.of_role("clusters")
-    levels = [m for m in data.of_role("floor", "base", "species") if m.key in _level_keys(data)]
+    levels = [
+        m
+        for m in data.of_role("floor", "base", "species", "contrastive")
+        if m.key in _level_keys(data)
+    ]
     for model in levels:
         _level(data, ax, model, scope)
     _line(data, ax, data.of_role("random"), scope, "test", "random")
@@ -235,8 +244,8 @@ def _curve_panel(data: ReportData, ax: Axes, scope: str, words: bool) -> None:
 
 
 def _level_keys(data: ReportData) -> set[str]:
-    species = data.of_role("species")
-    return {key for key in (data.floor, data.base, species[0].key if species else None) if key}
+    drawn = [data.of_role(role)[:1] for role in ("species", "contrastive")]
+    return {key for key in (data.floor, data.base, *(one.key for one in sum(drawn, ()))) if key}
 
 
 def _curve_legend(data: ReportData) -> list[Line2D]:
@@ -247,7 +256,7 @@ def _curve_legend(data: ReportData) -> list[Line2D]:
                label="clusters, validation"),
         Line2D([], [], ls="none", marker="o", ms=9, mfc="none", mec=INK, label="chosen k"),
     ]  # fmt: skip
-    for model in data.of_role("species", "base", "floor"):
+    for model in data.of_role("contrastive", "species", "base", "floor"):
         if model.key in _level_keys(data):
             colour, _ = LOOKS[model.role]
             dashes = _DASHES[model.role]

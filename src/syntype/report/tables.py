@@ -21,6 +21,7 @@ QUESTIONS = {
     "baseline": "best baseline",
     "count": "about one per species",
     "species": "control",
+    "contrastive": "pictures against words",
     "random": "control",
 }
 

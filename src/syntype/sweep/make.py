@@ -4,7 +4,11 @@ Clusters of the training split, and an encoder trained on it. Labels, centroids 
 follow the rows of the training split.
 """
 
-from dataclasses import replace
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +20,7 @@ from syntype import files
 from syntype.clustering.clusters import Clusters, cluster
 from syntype.clustering.kmeans import draw_seeds
 from syntype.clustering.quality import joint_features, leak_warning, quality
-from syntype.configs import ClusterConfig, Objective, TrainConfig
+from syntype.configs import ClusterConfig, Objective, TrainConfig, Workplace
 from syntype.data.dataset import Dataset
 from syntype.data.media import Pictures
 from syntype.embeddings.texts import text_vectors
@@ -24,15 +28,19 @@ from syntype.encoders.encoder import Encoder, require_text, unit
 from syntype.encoders.from_checkpoint import save_checkpoint
 from syntype.encoders.load import resolve_device
 from syntype.errors import TrainingError, VectorError
+from syntype.provenance import plain
 from syntype.runs import Run
+from syntype.sweep import gang
 from syntype.taxonomy.text import caption, taxa_of
 from syntype.training import checkpoint
 from syntype.training.adapt import adapt
 from syntype.training.centres import class_means
 from syntype.training.controls import random_labels, species_labels
 from syntype.training.finetune import finetune
-from syntype.training.loop import Trained
+from syntype.training.loop import Setting, Trained
+from syntype.training.parallel import SOLO, World
 from syntype.training.rounds import Relabel
+from syntype.training.tracking import Tracking
 
 if TYPE_CHECKING:
     from syntype.sweep.workshop import Clustering, Model, Workshop
@@ -135,85 +143,136 @@ def _text_vectors(
     return text_vectors(encoder, texts, workshop.place.workspace, workshop.progress)
 
 
-def train_split(
-    workshop: "Workshop",
-    base: "Model",
-    objective: Objective,
-    clustering: "Clustering | None",
-    config: TrainConfig,
-    run: Run,
-) -> None:
+@dataclass(frozen=True)
+class Lesson:
+    """A training: where it starts, what against, how.
+
+    Attributes:
+        base: Where it starts.
+        objective: Clusters, species labels, words, or the clusters' labels dealt at random.
+        clustering: The clusters, for the objectives that need them.
+        config: How to train.
+    """
+
+    base: "Model"
+    objective: Objective
+    clustering: "Clustering | None"
+    config: TrainConfig
+
+
+def train_split(workshop: "Workshop", lesson: Lesson, run: Run) -> None:
     """Train an encoder on the training split, save it in the run, and finish the run.
+
+    With several processes the others train first (`gang`), and here their last checkpoint is read.
 
     Raises:
         TrainingError: It diverged, or there is nothing to learn from.
     """
+    checkpoints = run.path("checkpoints")
+    if workshop.place.processes > 1:
+        gang.march(_order(workshop, lesson, checkpoints), workshop.progress)
+    trained = train_on(workshop, lesson, checkpoints)
+    save_checkpoint(
+        run.path("encoder"),
+        kind="adapter" if lesson.config.mode == "adapt" else "tower",
+        base=lesson.base.spec,
+        base_identity=workshop.encoder(lesson.base.spec).identity,
+        state=trained.module.state_dict(),
+        dim=workshop.encoder(lesson.base.spec).dim,
+    )
+    files.write_json(run.path("history.json"), trained.history)
+    n_classes = 0 if trained.prototypes is None else len(trained.prototypes)
+    run.finish(n_classes=n_classes, last=trained.history[-1])
+    checkpoint.clear(checkpoints)
+
+
+def _order(workshop: "Workshop", lesson: Lesson, folder: Path) -> gang.Order:
+    assert workshop.samples is not None, "only an opened workshop can be opened by others"
+    clustering = lesson.clustering
+    return gang.Order(
+        samples=workshop.samples,
+        embed=workshop.embed,
+        place=workshop.place,
+        base=lesson.base.spec,
+        objective=lesson.objective,
+        cluster=None if clustering is None else clustering.config,
+        train=lesson.config,
+        folder=folder.resolve(),
+    )
+
+
+def train_on(workshop: "Workshop", lesson: Lesson, folder: Path, world: World = SOLO) -> Trained:
+    """Train to the end, or go on from the checkpoints in `folder`; nothing else is written.
+
+    Args:
+        workshop: Where the pictures are.
+        lesson: What to train.
+        folder: Where checkpoints and metrics go.
+        world: Who takes part; the first process writes the metrics.
+    """
+    place = workshop.place
+    described = {"objective": lesson.objective, "base": lesson.base.spec, **plain(lesson.config)}
+    metrics = None
+    if world.rank == 0:
+        metrics = Tracking(folder.parent, place.track, described, workshop.progress)
+    with metrics or nullcontext():
+        setting = Setting(folder, world, workshop.progress, metrics)
+        return _discriminated(workshop, lesson, setting)
+
+
+def _discriminated(workshop: "Workshop", lesson: Lesson, setting: Setting) -> Trained:
+    """Trained against labels."""
+    base, config = lesson.base, lesson.config
     vectors, samples = workshop.part(base, "train")
     encoder = workshop.encoder(base.spec)
     cached = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    targets = _targets(objective, clustering, samples, config)
+    targets = _targets(lesson, samples)
     relabel = None
     if config.rounds > 1:
-        relabel = _relabelling(workshop, base, objective, clustering, config, targets)
-    checkpoints = run.path("checkpoints")
+        relabel = _relabelling(workshop, lesson, targets)
     if config.mode == "adapt":
-        trained = adapt(
+        return adapt(
             cached,
             targets.labels,
             targets.n_classes,
             config,
-            folder=checkpoints,
             centroids=targets.centroids,
             device=str(encoder.device),
             relabel=relabel,
-            progress=workshop.progress,
+            setting=setting,
         )
-    else:
-        pictures = Pictures(samples, encoder.preprocess)
-
-        def load(rows: Int[np.ndarray, "b"]) -> UInt8[Tensor, "b 3 h w"]:
-            return pictures.batch(rows, on_error="stop").images
-
-        start = targets.centroids
-        if start is None:
-            start = class_means(cached, targets.labels, targets.n_classes, config.seed)
-        trained = finetune(
-            encoder,
-            load,
-            targets.labels,
-            targets.n_classes,
-            config,
-            folder=checkpoints,
-            centroids=start,
-            relabel=relabel,
-            progress=workshop.progress,
-        )
-    _save(run, base.spec, encoder, trained, config, targets.n_classes)
-    checkpoint.clear(checkpoints)
-
-
-def _save(
-    run: Run, spec: str, encoder: Encoder, trained: Trained, config: TrainConfig, n_classes: int
-) -> None:
-    save_checkpoint(
-        run.path("encoder"),
-        kind="adapter" if config.mode == "adapt" else "tower",
-        base=spec,
-        base_identity=encoder.identity,
-        state=trained.module.state_dict(),
-        dim=encoder.dim,
+    start = targets.centroids
+    if start is None:
+        start = class_means(cached, targets.labels, targets.n_classes, config.seed)
+    return finetune(
+        encoder,
+        partial(_read, Pictures(samples, encoder.preprocess)),
+        targets.labels,
+        targets.n_classes,
+        config,
+        centroids=start,
+        workers=_readers(workshop.place, setting.world),
+        relabel=relabel,
+        setting=setting,
     )
-    files.write_json(run.path("history.json"), trained.history)
-    run.finish(n_classes=n_classes, last=trained.history[-1])
 
 
-def _targets(
-    objective: Objective,
-    clustering: "Clustering | None",
-    samples: Dataset,
-    config: TrainConfig,
-) -> _Targets:
+def _read(pictures: Pictures, rows: Int[np.ndarray, "b"]) -> UInt8[Tensor, "b 3 h w"]:
+    return pictures.batch(rows, on_error="stop").images
+
+
+def _readers(place: Workplace, world: World) -> int:
+    """Processes that read pictures for this one: what was asked for, or its share of the others.
+
+    With one processor there is nothing to gain from a second process.
+    """
+    n = place.workers or len(os.sched_getaffinity(0)) // world.size
+    return n if n > 1 else 0
+
+
+def _targets(lesson: Lesson, samples: Dataset) -> _Targets:
     """Labels, their number, and the centroids that the loss may start from."""
+    objective, clustering, config = lesson.objective, lesson.clustering, lesson.config
     if objective == "species":
         labels = species_labels(samples.column("species").tolist())
         return _Targets(torch.from_numpy(labels), int(labels.max()) + 1, None)
@@ -226,15 +285,9 @@ def _targets(
     return _Targets(torch.from_numpy(labels), clusters.k, torch.from_numpy(clusters.centres))
 
 
-def _relabelling(
-    workshop: "Workshop",
-    base: "Model",
-    objective: Objective,
-    clustering: "Clustering | None",
-    config: TrainConfig,
-    targets: _Targets,
-) -> Relabel:
+def _relabelling(workshop: "Workshop", lesson: Lesson, targets: _Targets) -> Relabel:
     """What starts each further round: new clusters, or for the controls the same labels."""
+    base, config, clustering = lesson.base, lesson.config, lesson.clustering
     vectors, samples = workshop.part(base, "train")
     encoder = workshop.encoder(base.spec)
 
@@ -246,7 +299,7 @@ def _relabelling(
         else:
             moved = _encode(module, encoder, samples, workshop)
         workshop.progress.say(f"round {number + 1} of {config.rounds}")
-        if objective != "clusters" or clustering is None:
+        if lesson.objective != "clusters" or clustering is None:
             means = class_means(
                 torch.from_numpy(moved), targets.labels, targets.n_classes, config.seed
             )

@@ -42,12 +42,13 @@ from syntype.provenance import plain
 from syntype.report.data import Role
 from syntype.runs import Run
 from syntype.sweep.bench import bench_of, determining
-from syntype.sweep.make import cluster_split, train_split
+from syntype.sweep.make import Lesson, cluster_split, train_split
 from syntype.sweep.memory import remember
 from syntype.version import __version__
 
 TRAINED_NAMES: Mapping[Objective, str] = {
     "clusters": "clusters",
+    "contrastive": "contrastive",
     "species": "species labels",
     "random": "random labels",
 }
@@ -93,6 +94,7 @@ class Workshop:
         place: Where to work.
         on_error: What to do with a picture that cannot be read.
         progress: Where to say how far the work is.
+        samples: Where the dataset came from, so that another process can open it too.
     """
 
     dataset: Dataset
@@ -100,6 +102,7 @@ class Workshop:
     place: Workplace
     on_error: OnError = "skip"
     progress: Progress = SILENT
+    samples: DataConfig | None = None
     _encoders: dict[str, Encoder] = field(default_factory=dict)
 
     @classmethod
@@ -114,7 +117,7 @@ class Workshop:
         dataset = load_dataset(
             samples, workspace=place.workspace, progress=progress, workers=place.workers
         )
-        return cls(dataset, embed, place, samples.on_error, progress)
+        return cls(dataset, embed, place, samples.on_error, progress, samples)
 
     def run(self, verb: str, config: Mapping[str, Any]) -> Run:
         """The run of a stage; results of another version of syntype are not taken for its own."""
@@ -234,7 +237,7 @@ class Workshop:
         run = self.train_run(base.vectors.key.name, objective, targets, config)
         with run.working():
             if not run.finished:
-                train_split(self, base, objective, clustering, config, run)
+                train_split(self, Lesson(base, objective, clustering, config), run)
         folder = run.path("encoder")
         if config.mode == "adapt":
             vectors = self.adapted(base, folder)

@@ -4,7 +4,6 @@ Legend: n samples, l labels a sample, k classes, d dimensions.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,12 +12,19 @@ from torch import Tensor
 
 from syntype.configs import TrainConfig
 from syntype.encoders.adapter import ResidualAdapter
-from syntype.progress import SILENT, Progress
 from syntype.provenance import bytes_hash
 from syntype.training.centres import class_means, random_centres
-from syntype.training.loop import Evaluate, Trained, check_labels, train
+from syntype.training.discrimination import (
+    Discrimination,
+    check_labels,
+    check_share,
+    targets_hash,
+)
+from syntype.training.loop import Evaluate, Setting, Trained, train
 from syntype.training.rounds import Relabel, Targets, in_rounds
 from syntype.training.sampling import generator
+from syntype.training.tower import Inputs, Tower
+from syntype.training.tuning import weight_groups
 
 
 def adapt(
@@ -27,12 +33,11 @@ def adapt(
     n_classes: int,
     config: TrainConfig,
     *,
-    folder: Path | None = None,
     centroids: Float[Tensor, "k d"] | None = None,
     device: str = "cpu",
     evaluate: Evaluate | None = None,
     relabel: Relabel | None = None,
-    progress: Progress = SILENT,
+    setting: Setting | None = None,
 ) -> Trained:
     """Train an adapter that pulls each vector to its class and away from the others.
 
@@ -42,13 +47,12 @@ def adapt(
             -1 means none, but not in the first column.
         n_classes: k.
         config: How; `mode` is not looked at.
-        folder: Where checkpoints go; None keeps none.
         centroids: First class centres (`config.init` centroids); None takes the mean vector of
             each class.
         device: Where to compute.
         evaluate: Given the module and the epoch; what it gives joins the history.
         relabel: Clusters anew before each further round (`config.rounds`).
-        progress: Where to show how far it is.
+        setting: Where and with whom; None keeps no checkpoints.
 
     Returns:
         A `ResidualAdapter`, the prototypes and the history.
@@ -56,39 +60,44 @@ def adapt(
     Raises:
         DataError: Labels that cannot be.
         TrainingError: Nothing to learn from, or the loss became NaN or infinite.
-        UsageError: `folder` holds checkpoints of another training, or rounds without `relabel`.
+        UsageError: The folder holds checkpoints of another training, or rounds without `relabel`.
     """
     place, dim = torch.device(device), vectors.shape[1]
     cached = vectors.detach().float().to(place)
-    origin = "" if folder is None else bytes_hash(cached.cpu().numpy().tobytes())
+    setting = setting or Setting()
+    origin = "" if setting.folder is None else bytes_hash(cached.cpu().numpy().tobytes())
     module = ResidualAdapter(dim, config.hidden, generator(config.seed, "adapter")).to(place)
 
-    def batches(rows: Sequence[Int[np.ndarray, "_"]], epoch: int) -> Iterator[Tensor]:
+    def batches(rows: Sequence[Int[np.ndarray, "_"]], epoch: int) -> Iterator[Inputs]:
         del epoch
         for chosen in rows:
-            yield cached[torch.from_numpy(chosen).to(place)]
+            yield (cached[torch.from_numpy(chosen).to(place)],)
 
     def one_round(
-        targets: Targets, config: TrainConfig, folder: Path | None, evaluate: Evaluate | None
+        targets: Targets, config: TrainConfig, setting: Setting, evaluate: Evaluate | None
     ) -> Trained:
-        check_labels(targets.labels, len(cached), targets.n_classes)
+        labels, n_classes = targets.labels, targets.n_classes
+        check_labels(labels, len(cached), n_classes)
+        check_share(labels, n_classes, config)
         if config.init == "random":
-            start = random_centres(targets.n_classes, dim, config.seed)
+            start = random_centres(n_classes, dim, config.seed)
         elif targets.centroids is None:
-            start = class_means(cached, targets.labels, targets.n_classes, config.seed)
+            start = class_means(cached, labels, n_classes, config.seed)
         else:
             start = targets.centroids
+        tower = Tower(module, weight_groups(module, None, config), setting.world)
         return train(
-            module,
-            start.to(place),
+            tower,
+            Discrimination(start.to(place), labels, config, setting.world),
             batches,
-            targets.labels,
+            labels[:, 0].numpy(),
             config,
-            folder=folder,
-            origin=origin,
+            origin=targets_hash(labels, start, origin),
             evaluate=evaluate,
-            progress=progress,
+            setting=setting,
         )
 
     targets = Targets(labels, n_classes, centroids)
-    return in_rounds(one_round, targets, config, folder=folder, evaluate=evaluate, relabel=relabel)
+    return in_rounds(
+        one_round, targets, config, setting=setting, evaluate=evaluate, relabel=relabel
+    )

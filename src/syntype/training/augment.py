@@ -1,57 +1,73 @@
-"""Random crops and flips of a batch of pictures, the same however often it is asked.
+"""Random changes of a training picture, the same however often it is asked for.
 
 Legend: n pictures, h x w pixels.
 
-Each picture's crop and flip are drawn from a generator named by seed, epoch and sample, so they
-depend neither on the batch that it falls into nor on what was drawn before. Crop, flip and resize
-to the same size are one bilinear resampling on the device; as a crop is never larger than the
-picture, nothing is shrunk and no antialiasing is missed.
+The transforms are torchvision's (v2). They draw from torch's global generator, so each picture is
+changed under a seed of its own, named by the training's seed, the epoch and the sample: what comes
+out depends neither on the batch that it falls into, nor on the process that reads it. torchvision
+changes the picture as the encoder will see it; a crop is never larger than that.
 """
 
-import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
-from torch.nn import functional
 
+from syntype.configs import AugmentConfig
 from syntype.provenance import named_seed
 
-_AREA = (0.4, 1.0)  # share of the picture: fine-grained classes do not survive the usual 0.08
-_ASPECT = (3 / 4, 4 / 3)  # width to height, relative to the picture's
+# One picture to another of the same size.
+Change = Callable[[UInt8[Tensor, "3 h w"]], UInt8[Tensor, "3 h w"]]
 
 
-def views(rows: Int[np.ndarray, "n"], seed: int, epoch: int) -> Float[Tensor, "n 2 3"]:
-    """For each sample the affine map from the corners of its view to its place in the picture.
+def changes(config: AugmentConfig, size: int) -> Change | None:
+    """What `config` asks for; None if that is nothing.
+
+    Crops keep at least `config.crop` of the picture's area (0.4: fine-grained classes do not
+    survive the usual 0.08) and between 3/4 and 4/3 of its aspect.
 
     Args:
-        rows: Samples of the training set.
+        config: Which changes.
+        size: h and w, pixels.
+    """
+    from torchvision.transforms import v2  # more than a second to import
+
+    steps: list[Change] = []
+    if config.crop < 1:
+        steps.append(v2.RandomResizedCrop(size, scale=(config.crop, 1.0), antialias=True))
+    if config.flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if config.colour > 0:
+        amount = config.colour
+        steps.append(v2.ColorJitter(brightness=amount, contrast=amount, saturation=amount))
+    if config.rand_augment > 0:
+        steps.append(v2.RandAugment(num_ops=2, magnitude=config.rand_augment))
+    if config.erasing > 0:
+        steps.append(v2.RandomErasing(p=config.erasing))
+    return v2.Compose(steps) if steps else None
+
+
+def changed(
+    images: UInt8[Tensor, "n 3 h w"],
+    change: Change,
+    rows: Int[np.ndarray, "n"],
+    seed: int,
+    epoch: int,
+) -> UInt8[Tensor, "n 3 h w"]:
+    """The pictures, each changed in its own way; the global generator is left as it was.
+
+    Args:
+        images: As they were read.
+        change: What `changes` gave.
+        rows: Which samples of the training set they are.
         seed: Of the training.
         epoch: Counted from 0.
-
-    Returns:
-        Maps as `torch.nn.functional.affine_grid` takes them; a negative first entry is a flip.
     """
-    maps = np.zeros((len(rows), 2, 3), dtype=np.float32)
-    for place, row in enumerate(rows.tolist()):
-        source = np.random.default_rng(named_seed(seed, "augment", epoch, row))
-        area = source.uniform(*_AREA)
-        aspect = math.exp(source.uniform(math.log(_ASPECT[0]), math.log(_ASPECT[1])))
-        width = min(1.0, math.sqrt(area * aspect))
-        height = min(1.0, math.sqrt(area / aspect))
-        right, down = source.uniform(width - 1, 1 - width), source.uniform(height - 1, 1 - height)
-        flip = -1.0 if source.random() < 0.5 else 1.0
-        maps[place] = [[flip * width, 0, right], [0, height, down]]
-    return torch.from_numpy(maps)
-
-
-def resample(
-    images: Float[Tensor, "n 3 h w"], maps: Float[Tensor, "n 2 3"]
-) -> Float[Tensor, "n 3 h w"]:
-    """The views of the pictures that `maps` describe, at the pictures' own size."""
-    size = list(images.shape)
-    grid = functional.affine_grid(maps.to(images), size, align_corners=False)
-    return functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    found = torch.empty_like(images)
+    with torch.random.fork_rng(devices=[]):
+        for place, (image, row) in enumerate(zip(images, rows.tolist(), strict=True)):
+            torch.manual_seed(named_seed(seed, "augment", epoch, row))
+            found[place] = change(image)
+    return found

@@ -9,11 +9,13 @@ float32 whatever the encoder computes in: bfloat16 resolves 0.004 below 1, which
 is a logit step of 0.25. Coordinates are selected before vectors and centres are normalised, as
 published. `negatives` takes the classes block by block, so a million of them fit beside a batch. Of
 classes that are drawn for a step only those that were drawn are given here, get a gradient and are
-moved (`row_adam`). One process computes it all; classes are not yet split over several.
+moved (`row_adam`). Several processes may hold a share of the classes each: every one compares all
+samples of the batch with its own classes, and what they found is put together (`_together`).
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,10 +26,22 @@ from syntype.encoders.adapter import unit_rows
 from syntype.training.margin import MARGINS
 from syntype.training.multi_label import mlcd_loss
 from syntype.training.negatives import Found, Rules, contest
+from syntype.training.parallel import SOLO, World
 from syntype.training.row_adam import RowAdam
 from syntype.training.sampling import Draw, generator
 
 _RANDOM_SPREAD = 0.01  # standard deviation of random centres, as published
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The classes that this process holds, from `first` on; `world` holds them all."""
+
+    first: int = 0
+    world: World = SOLO
+
+
+WHOLE = Shard()
 
 
 @dataclass(frozen=True)
@@ -59,15 +73,21 @@ def discriminate(
     labels: Int[Tensor, "n p"],
     config: LossConfig,
     drawn: Draw | None = None,
+    shard: Shard = WHOLE,
 ) -> Outcome:
     """The loss of a batch.
 
+    Where the classes are split, every process gives all samples; the gradient at `vectors` is then
+    that of this process's classes, and the sum over the processes is the whole one.
+
     Args:
         vectors: Of any length, on the device of `centres`.
-        centres: Of any length; those of `drawn.classes`, or of all classes.
+        centres: Of any length; those of `drawn.classes`, or of all classes of the shard.
         labels: What `positives` gave; -1 means none, but never in the first column.
         config: Which loss.
-        drawn: The random parts of this step; None takes all classes and all coordinates.
+        drawn: The random parts of this step for the classes of the shard, counted from its first;
+            None takes all classes and all coordinates.
+        shard: Which classes this process holds.
     """
     device, drawn = centres.device, drawn or Draw()
     labels = labels.to(device)
@@ -78,12 +98,12 @@ def discriminate(
     with torch.autocast(device.type, enabled=False):
         if vectors.dtype != torch.float64:
             vectors, centres = vectors.float(), centres.float()
-        if classes is not None:
-            labels = torch.where(labels >= 0, torch.searchsorted(classes, labels.contiguous()), -1)
+        here = _places(labels - shard.first, classes, len(centres)).masked_fill(labels < 0, -1)
         stay = config.filter_action == "zero"
-        found = contest(
-            vectors, centres, labels, Rules(config.scale, config.filter, stay, kept, features)
-        )
+        rules = Rules(config.scale, config.filter, stay, kept, features)
+        found = contest(vectors, centres, here, rules)
+        if shard.world.size > 1:
+            found = _together(found, shard.world)
         loss = _loss(found, labels, config)
         with torch.no_grad():
             nearest = found.own.masked_fill(labels < 0, -math.inf).max(1).values
@@ -93,6 +113,60 @@ def discriminate(
             if kept is not None or config.filter > 0:
                 moved = found.moved
     return Outcome(loss, negatives, accuracy, moved)
+
+
+def _places(
+    labels: Int[Tensor, "n p"], classes: Int[Tensor, "m"] | None, n_classes: int
+) -> Int[Tensor, "n p"]:
+    """Where each label stands among `classes` (ascending; None: 0 to `n_classes`), or -1."""
+    if classes is None:
+        return labels.masked_fill((labels < 0) | (labels >= n_classes), -1)
+    if n_classes == 0:
+        return torch.full_like(labels, -1)
+    places = torch.searchsorted(classes, labels.contiguous()).clamp(max=n_classes - 1)
+    return places.masked_fill(classes[places] != labels, -1)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes, of which each goes on with the same: its gradient is theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, world: World) -> Tensor:
+        return world.total(value.clone())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return gradients[0], None
+
+
+class _LogSumExp(torch.autograd.Function):
+    """log of the sum over the processes of the exponentials."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, world: World) -> Tensor:
+        largest = world.largest(value.clone())
+        # A sample that no class pushes anywhere: -inf, not the NaN of -inf - -inf.
+        base = largest.masked_fill(torch.isinf(largest), 0)
+        found = world.total((value - base).exp_()).log_().add_(base)
+        ctx.save_for_backward(value, found)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        value, found = ctx.saved_tensors
+        share = (value - found.masked_fill(torch.isinf(found), 0)).exp_()
+        return gradients[0] * share, None
+
+
+def _together(found: Found, world: World) -> Found:
+    """What all processes found, each among its own classes."""
+    return Found(
+        _Sum.apply(found.own, world),
+        _LogSumExp.apply(found.pushed, world),
+        world.largest(found.rival.clone()),
+        world.total(found.live.clone()),
+        found.moved,
+    )
 
 
 def _loss(found: Found, labels: Int[Tensor, "n p"], config: LossConfig) -> Float[Tensor, ""]:

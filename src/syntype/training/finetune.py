@@ -1,74 +1,77 @@
-"""Train the image tower itself; one process, on a CPU or one GPU.
+"""Train the image tower itself, on a CPU or on GPUs.
 
 Legend: n samples, l labels a sample, k classes, d dimensions, h x w pixels.
 
-On CUDA the tower computes in bfloat16; its weights, the class centres and the loss are float32.
-Batch normalisation trains on the even batches of `schedule.batches_per_epoch`, none of one sample.
+On hardware that is fast at it the tower computes in bfloat16; its weights, the class centres and
+the loss are float32. Batch normalisation trains on the even batches of
+`schedule.batches_per_epoch`, none of one sample.
 """
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
-from torch import Tensor, nn
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from syntype.configs import TrainConfig
 from syntype.encoders.encoder import Encoder
-from syntype.errors import TrainingError, UsageError
-from syntype.progress import SILENT, Progress
-from syntype.training.augment import resample, views
+from syntype.errors import UsageError
 from syntype.training.centres import random_centres
-from syntype.training.loop import Batches, Evaluate, Trained, train
+from syntype.training.discrimination import (
+    Discrimination,
+    check_labels,
+    check_share,
+    targets_hash,
+)
+from syntype.training.feeding import Feed, Read
+from syntype.training.loop import Batches, Evaluate, Setting, Trained, train
 from syntype.training.rounds import Relabel, Targets, in_rounds
-
-# Rows of the training set to their pictures, as the encoder's `preprocess` wants them.
-Load = Callable[[Int[np.ndarray, "_"]], UInt8[Tensor, "_ 3 h w"]]
+from syntype.training.tower import Inputs, image_tower
+from syntype.training.tuning import merged
 
 
 def finetune(
     encoder: Encoder,
-    load: Load,
+    read: Read,
     labels: Int[Tensor, "n l"],
     n_classes: int,
     config: TrainConfig,
     *,
-    folder: Path | None = None,
     centroids: Float[Tensor, "k d"] | None = None,
+    workers: int = 0,
     evaluate: Evaluate | None = None,
     relabel: Relabel | None = None,
-    progress: Progress = SILENT,
+    setting: Setting | None = None,
 ) -> Trained:
     """Train a copy of the encoder's tower; the encoder itself is left as it is.
 
     Args:
         encoder: Where to start; it is trained on its own device.
-        load: Gives pictures; called from one other thread, a batch ahead.
+        read: Gives pictures, as the encoder's `preprocess` wants them, by rows of the training set.
         labels: Classes of each sample, nearest first; the softmax loss looks at the first column
             only. -1 means none, but not in the first column.
         n_classes: k.
         config: How; `mode` and `hidden` are not looked at.
-        folder: Where checkpoints go; None keeps none.
         centroids: First class centres, in the encoder's own space (`config.init` centroids).
+        workers: Processes that read and change pictures ahead; 0 reads between the steps.
         evaluate: Given the module and the epoch; what it gives joins the history.
         relabel: Clusters anew before each further round (`config.rounds`).
-        progress: Where to show how far it is.
+        setting: Where and with whom; None keeps no checkpoints.
 
     Returns:
-        The tuned tower, the prototypes and the history.
+        The tuned tower, with the names of the encoder's own weights; the prototypes; the history.
 
     Raises:
         DataError: Labels that cannot be.
         TrainingError: Nothing to learn from, no weights to tune, or the loss became NaN.
-        UsageError: Centroids are asked for and not given, `folder` holds checkpoints of another
+        UsageError: Centroids are asked for and not given, the folder holds checkpoints of another
             training, or rounds without `relabel`.
     """
-    tower = _trainable(encoder)
+    setting = setting or Setting()
+    tower = image_tower(encoder, config, setting.world)
 
     def one_round(
-        targets: Targets, config: TrainConfig, folder: Path | None, evaluate: Evaluate | None
+        targets: Targets, config: TrainConfig, setting: Setting, evaluate: Evaluate | None
     ) -> Trained:
         start = targets.centroids
         if config.init == "random":
@@ -78,59 +81,31 @@ def finetune(
                 "--train.init centroids wants the clusters' centroids: pass `centroids`, for "
                 "example `class_means` of the encoder's vectors, or set --train.init random."
             )
+        check_labels(targets.labels, len(labels), targets.n_classes)
+        check_share(targets.labels, targets.n_classes, config)
         return train(
             tower,
-            start.to(encoder.device),
-            _batches(encoder, load, config),
-            targets.labels,
+            Discrimination(start.to(encoder.device), targets.labels, config, setting.world),
+            batches_of(encoder, Feed(read, config, config.seed, workers)),
+            targets.labels[:, 0].numpy(),
             config,
-            folder=folder,
-            origin=encoder.key,
-            half=encoder.device.type == "cuda",
+            origin=targets_hash(targets.labels, start, encoder.key),
             evaluate=evaluate,
-            progress=progress,
+            setting=setting,
         )
 
     targets = Targets(labels, n_classes, centroids)
-    return in_rounds(one_round, targets, config, folder=folder, evaluate=evaluate, relabel=relabel)
+    trained = in_rounds(
+        one_round, targets, config, setting=setting, evaluate=evaluate, relabel=relabel
+    )
+    return Trained(merged(trained.module), trained.prototypes, trained.history)
 
 
-def _trainable(encoder: Encoder) -> nn.Module:
-    """A float32 copy of the encoder's module with gradients.
+def batches_of(encoder: Encoder, feed: Feed) -> Batches:
+    """Pictures as the encoder's module takes them, batch by batch."""
 
-    Weights that the encoder's author froze stay frozen, unless all of them are.
-    """
-    tower = copy.deepcopy(encoder.module).float()
-    weights = list(tower.parameters())
-    if not weights:
-        raise TrainingError(
-            f"{encoder.name} has no weights to tune. Train an adapter on its vectors instead: "
-            "--train.mode adapt."
-        )
-    if not any(weight.requires_grad for weight in weights):
-        tower.requires_grad_(True)
-    return tower
-
-
-def _batches(encoder: Encoder, load: Load, config: TrainConfig) -> Batches:
-    """The module's inputs, batch by batch, cropped and flipped at random if asked."""
-
-    def batches(rows: Sequence[Int[np.ndarray, "_"]], epoch: int) -> Iterator[Tensor]:
-        for chosen, images in zip(rows, _ahead(load, rows), strict=True):
-            inputs = encoder.normalise(images)
-            if config.augment:
-                inputs = resample(inputs, views(chosen, config.seed, epoch))
-            yield inputs
+    def batches(rows: Sequence[Int[np.ndarray, "_"]], epoch: int) -> Iterator[Inputs]:
+        for images in feed.batches(rows, epoch):
+            yield (encoder.normalise(images),)
 
     return batches
-
-
-def _ahead(load: Load, rows: Sequence[Int[np.ndarray, "_"]]) -> Iterator[UInt8[Tensor, "_ 3 h w"]]:
-    """The pictures of each batch; the next batch is read while the device works on this one."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(load, rows[0])
-        for following in [*rows[1:], None]:
-            images = coming.result()
-            if following is not None:
-                coming = reader.submit(load, following)
-            yield images

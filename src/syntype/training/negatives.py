@@ -20,7 +20,7 @@ from torch import Tensor
 
 from syntype.encoders.adapter import unit_rows
 
-_CELLS = 1 << 22  # n x b: 16 MiB in float32, a few of which are in use at a time
+CELLS = 1 << 22  # n x b: 16 MiB in float32, a few of which are in use at a time
 _LEAST_SQUARE = 1e-24  # as in `unit_rows`
 
 
@@ -67,7 +67,7 @@ def contest(
     centres: Float[Tensor, "m d"],
     labels: Int[Tensor, "n p"],
     rules: Rules,
-    cells: int = _CELLS,
+    cells: int = CELLS,
 ) -> Found:
     """Compare each sample with its own classes and with all others.
 

@@ -9,7 +9,6 @@ not know clustering: whoever calls it passes `relabel`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from syntype.configs import TrainConfig
 from syntype.errors import UsageError
 from syntype.provenance import named_seed
-from syntype.training.loop import Evaluate, Line, Trained
+from syntype.training.loop import Evaluate, Line, Setting, Trained
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Targets:
 # must be deterministic: a training that goes on after a kill asks again.
 Relabel = Callable[[nn.Module, int], tuple[Int[Tensor, "n l"], Float[Tensor, "k d"]]]
 # One round, with its own seed and folder.
-Round = Callable[[Targets, TrainConfig, Path | None, Evaluate | None], Trained]
+Round = Callable[[Targets, TrainConfig, Setting, Evaluate | None], Trained]
 
 
 def in_rounds(
@@ -47,7 +46,7 @@ def in_rounds(
     targets: Targets,
     config: TrainConfig,
     *,
-    folder: Path | None,
+    setting: Setting,
     evaluate: Evaluate | None,
     relabel: Relabel | None,
 ) -> Trained:
@@ -66,8 +65,9 @@ def in_rounds(
         offset = history[-1] if history else {"epoch": -1, "step": 0}
         first_epoch, first_step = int(offset["epoch"] or 0) + 1, int(offset["step"] or 0)
         seed = config.seed if number == 0 else named_seed(config.seed, "round", number)
-        place = None if folder is None else folder / f"round-{number}"
+        folder = None if setting.folder is None else setting.folder / f"round-{number}"
         counted = _counting_from(first_epoch, evaluate)
+        place = replace(setting, folder=folder)
         trained = one_round(targets, replace(config, seed=seed), place, counted)
         for line in trained.history:
             epoch, step = int(line["epoch"] or 0), int(line["step"] or 0)

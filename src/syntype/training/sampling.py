@@ -40,6 +40,16 @@ class Draw:
     kept: Bool[Tensor, "n k"] | None = None
     features: Int[Tensor, "f"] | None = None
 
+    def within(self, first: int, stop: int) -> "Draw":
+        """The same draw for the classes from `first` to `stop` alone, counted from `first`."""
+        classes = kept = None
+        if self.classes is not None:
+            chosen = (self.classes >= first) & (self.classes < stop)
+            classes = self.classes[chosen] - first
+        if self.kept is not None:
+            kept = self.kept[:, first:stop]
+        return Draw(classes, kept, self.features)
+
 
 def generator(seed: int, *names: str | int) -> torch.Generator:
     """The generator of the draw called `names`; on the CPU, so every device draws the same."""

@@ -1,4 +1,4 @@
-"""The order of samples, the learning rate of each step, and the optimiser.
+"""The order of samples, and the learning rate of each step.
 
 Legend: n samples.
 """
@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from torch import nn
-from torch.optim import AdamW
 
-from syntype.configs import Balance, TrainConfig
+from syntype.configs import Balance
 from syntype.provenance import named_seed
 
 
@@ -73,21 +71,6 @@ def lr_factor(step: int, n_steps: int, warmup: float) -> float:
     if step < n_rising:
         return (step + 1) / n_rising
     return 0.5 * (1 + math.cos(math.pi * (step - n_rising) / (n_steps - n_rising)))
-
-
-def optimiser(module: nn.Module, config: TrainConfig) -> AdamW:
-    """AdamW in two groups: weight matrices, which decay, and biases and norms, which do not.
-
-    `peak` in each group is its peak learning rate.
-    """
-    trained = [weight for weight in module.parameters() if weight.requires_grad]
-    matrices = [weight for weight in trained if weight.ndim > 1]
-    vectors = [weight for weight in trained if weight.ndim <= 1]
-    groups = [
-        {"params": matrices, "peak": config.lr, "weight_decay": config.weight_decay},
-        {"params": vectors, "peak": config.lr, "weight_decay": 0.0},
-    ]
-    return AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
 
 def set_lr(groups: Iterable[dict[str, Any]], factor: float) -> None:

@@ -1,0 +1,203 @@
+"""A tower trained by one process or several, whole or in pieces, comes out the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from syntype.configs import TrainConfig
+from syntype.data.preprocess import Preprocess
+from syntype.encoders.encoder import Encoder
+from syntype.training.checkpoint import latest
+from syntype.training.finetune import finetune
+from syntype.training.loop import Setting
+from syntype.training.parallel import SOLO
+from syntype.training.tower import used_weights
+from training.gang import together
+
+N, CLASSES, DIM = 46, 7, 8
+# 46 samples in batches of 16 are three of 15 or 16: uneven shares for two and for four.
+CONFIG = TrainConfig(
+    mode="finetune", epochs=2, batch_size=16, init="random", lr=3e-3, checkpoint_every=2, crop=1.0
+)
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + torch.tanh(self.inner(self.norm(x)))
+
+
+class Tower(nn.Module):
+    """Blocks without batch statistics, and a weight that no vector depends on."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(3 * 64, 16)
+        self.blocks = nn.ModuleList(Block(16) for _ in range(3))
+        self.mask_token = nn.Parameter(torch.ones(16))
+        self.head = nn.Linear(16, DIM)
+
+    def forward(self, images):
+        x = self.stem(images.flatten(1))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+def encoder():
+    torch.manual_seed(0)
+    module = Tower().requires_grad_(False).eval()
+    return Encoder("test:tower", {"source": "test"}, "none", Preprocess(size=8), DIM, module)
+
+
+def pictures():
+    source = np.random.default_rng(0)
+    labels = np.arange(N) % CLASSES
+    images = source.integers(0, 255, (CLASSES, 3, 8, 8))[labels]
+    images = (images + source.integers(-30, 30, (N, 3, 8, 8))).clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(images), torch.from_numpy(labels)[:, None]
+
+
+def run(world=SOLO, config=CONFIG, folder=None):
+    images, labels = pictures()
+    trained = finetune(
+        encoder(),
+        lambda rows: images[torch.from_numpy(rows)],
+        labels,
+        CLASSES,
+        config,
+        setting=Setting(folder, world),
+    )
+    whole = trained.module.state_dict()
+    if config.fully_shard and world.size > 1:
+        whole = {name: value.full_tensor() for name, value in whole.items()}
+    return {"weights": whole, "prototypes": trained.prototypes, "history": trained.history}
+
+
+def close(found, expected, tolerance=2e-5):
+    for name, value in expected["weights"].items():
+        torch.testing.assert_close(found["weights"][name], value, rtol=1e-3, atol=tolerance)
+    torch.testing.assert_close(
+        found["prototypes"], expected["prototypes"], rtol=1e-3, atol=tolerance
+    )
+    for one, other in zip(found["history"], expected["history"], strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return run()
+
+
+@pytest.mark.parametrize("micro", [1, 5, 7])
+def test_the_samples_of_a_batch_may_pass_one_after_the_other(alone, micro):
+    close(run(config=replace(CONFIG, micro_batch=micro)), alone)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"centres": "split"},
+        {"centres": "copied", "micro_batch": 3},
+        {"fully_shard": True, "centres": "split"},
+    ],
+)
+def test_several_processes_give_what_one_gives(alone, size, options):
+    for found in together(size, run, replace(CONFIG, **options)):
+        close(found, alone)
+
+
+@pytest.mark.parametrize("options", [{"centres": "split"}, {"fully_shard": True}])
+def test_a_checkpoint_is_read_by_any_number_of_processes(tmp_path, options):
+    """Stopped after four of six steps with four processes; two, one and four go on from there."""
+    config = replace(CONFIG, **options)
+
+    def stopped(world, folder):
+        from syntype.training import loop
+
+        class Stop(Exception):
+            pass
+
+        step = loop._Training.take_step
+
+        def take(self, *arguments):
+            if self.step == 4:
+                raise Stop
+            step(self, *arguments)
+
+        loop._Training.take_step = take
+        try:
+            run(world, config, folder)
+        except Stop:
+            return True
+        finally:
+            loop._Training.take_step = step
+
+    whole = run(config=config)
+    for size in (1, 2, 4):
+        folder = tmp_path / str(size)
+        assert all(together(4, stopped, folder))
+        names = sorted(path.name for path in (folder / "round-0").glob("step-00000004*"))
+        assert len(names) == (6 if config.centres == "split" else 2)
+        alone = size == 1
+        found = [run(SOLO, config, folder)] if alone else together(size, run, config, folder)
+        for one in found:
+            close(one, whole)
+
+
+def test_rows_of_a_split_tensor_come_back_whole(tmp_path):
+    from syntype.training.checkpoint import Snapshot, write
+
+    rows = torch.arange(26.0).reshape(13, 2)
+
+    def save(world):
+        split = {"centres": rows[world.share(13)]}
+        write(tmp_path, Snapshot(3, {"a": torch.ones(2)}, {}, split, 13), "me", 2, world)
+        stored = latest(tmp_path, "me", world=world)
+        return stored.tensor("centres", world.share(13))
+
+    for rank, found in enumerate(together(4, save)):
+        assert torch.equal(found, rows[[range(4), range(4, 7), range(7, 10), range(10, 13)][rank]])
+    stored = latest(tmp_path, "me")
+    assert torch.equal(stored.tensor("centres"), rows)
+    assert torch.equal(stored.tensor("centres", slice(2, 9)), rows[2:9])
+    assert sorted(stored.names()) == ["a", "centres"]
+    damaged = tmp_path / "step-00000003.rows-2.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert latest(tmp_path, "me") is None
+
+
+def test_weights_that_no_vector_depends_on_are_found():
+    module = Tower()
+    used = used_weights(module, (torch.randn(2, 3, 8, 8),))
+    assert {name for name, weight in module.named_parameters() if weight not in used} == {
+        "mask_token"
+    }
+
+
+def test_the_moving_average_is_the_result_and_survives_a_stop(tmp_path, interrupted_after):
+    config = replace(CONFIG, average=0.9)
+    whole = run(config=config)
+    assert not torch.allclose(whole["weights"]["head.weight"], run()["weights"]["head.weight"])
+    images, labels = pictures()
+
+    def go(progress=None):
+        setting = Setting(tmp_path, progress=progress or interrupted_after(-1))
+        read = lambda rows: images[torch.from_numpy(rows)]  # noqa: E731
+        return finetune(encoder(), read, labels, CLASSES, config, setting=setting)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(interrupted_after(5))
+    resumed = go().module.state_dict()
+    for name, value in whole["weights"].items():
+        assert torch.equal(resumed[name], value)
+    again = go().module.state_dict()  # read from the last checkpoint alone
+    assert torch.equal(again["head.weight"], resumed["head.weight"])
