@@ -67,9 +67,9 @@ def test_texts_are_the_librarys_own_and_share_the_space(zoo):
 def test_the_text_tower_waits_until_it_is_asked(zoo):
     encoder = load_encoder(f"open_clip:{zoo[0]}/open_clip", "cpu")
     assert not any("token_embedding" in name for name in encoder.module.state_dict())
-    assert encoder.encode_texts._towers is None
+    assert encoder.encode_texts._tower is None
     encoder.encode_texts(["x"])
-    assert not list(encoder.encode_texts._towers[0].visual.parameters())
+    assert not list(encoder.encode_texts._tower.module.pair.visual.parameters())
 
 
 def test_scale_times_cosine_are_the_librarys_logits(zoo, pictures):
@@ -81,7 +81,7 @@ def test_scale_times_cosine_are_the_librarys_logits(zoo, pictures):
     assert encoder.logit_scale == pytest.approx(float(scale.detach()), rel=1e-6)
     found = encoder.logit_scale * encoder.encode(pictures(2, 32)) @ encoder.encode_texts(texts).T
     torch.testing.assert_close(found, (scale * images @ vectors.T).detach(), atol=1e-5, rtol=1e-5)
-    assert encoder.encode_texts._towers is not None
+    assert encoder.encode_texts._tower is not None
 
 
 def test_the_scale_needs_no_text_tower_and_may_have_a_dimension(tmp_path):
@@ -93,7 +93,7 @@ def test_the_scale_needs_no_text_tower_and_may_have_a_dimension(tmp_path):
     model = models.shake(open_clip.model.CustomTextCLIP(**copy.deepcopy(parts)))
     models.save_file(model.state_dict(), weights_of(tmp_path))
     encoder = load_encoder(f"open_clip:{tmp_path}", "cpu")
-    assert encoder.encode_texts._towers is None
+    assert encoder.encode_texts._tower is None
     assert encoder.logit_scale == pytest.approx(float(model.logit_scale.detach().exp()), rel=1e-6)
 
 

@@ -88,24 +88,26 @@ def train(
     train: TrainOptions = TrainConfig(),  # noqa: B008 - frozen
     place: Place = DEFAULT_PLACE,
 ) -> None:
-    """Train one encoder by cluster discrimination, and print the spec that loads it.
+    """Train one encoder, as a rule by cluster discrimination, and print the spec that loads it.
 
     Args:
         samples: Which samples.
-        k: Number of clusters; not needed for the objective `species`.
+        k: Number of clusters; not needed for the objectives `species` and `contrastive`.
         base: The encoder to start from.
-        objective: What to train against: clusters, species labels, or shuffled cluster labels.
+        objective: What to train against: clusters, species labels, the names of what the pictures
+            show, or shuffled cluster labels.
         embed: How pictures become vectors.
         cluster: How vectors become clusters.
         train: How clusters become an encoder.
         place: Where to work.
     """
-    if objective != "species" and k < 2:
+    unlabelled = objective in ("clusters", "random")
+    if unlabelled and k < 2:
         raise UsageError("Name the number of clusters: --k 1000.")
     workshop = open_workshop(samples, embed, place)
     base_model = workshop.model(base, "base")
     clusters = None
-    if objective != "species":
+    if unlabelled:
         clusters = workshop.clusters(base_model, _with_k(cluster, k))
     model = workshop.trained(base_model, objective, clusters, train)
     sys.stdout.write(f"{model.spec}\n")

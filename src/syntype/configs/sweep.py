@@ -36,8 +36,8 @@ class SweepConfig:
     seeds: tuple[int, ...] = (0,)
     """Each k is clustered and trained once per seed; three or more show the noise of training."""
     objective: tuple[Objective, ...] = ("clusters", "species", "random")
-    """What to train against: the clusters, and as controls the species labels and a random
-    permutation of the chosen k's cluster labels."""
+    """What to train against: the clusters; as controls the species labels and a random permutation
+    of the chosen k's cluster labels; as a baseline the species' names (contrastive)."""
     embed: EmbedOptions = EmbedConfig()
     """How pictures become vectors."""
     cluster: KMeansOptions = KMeansConfig()
@@ -58,6 +58,11 @@ class SweepConfig:
             self.train.form != "mlcd" or self.cluster.top > 1,
             "The multi-label loss (--train.form mlcd) wants several labels a picture: set "
             "--cluster.top 8.",
+        )
+        check(
+            "contrastive" not in self.objective or self.train.mode == "finetune",
+            "The objective contrastive trains both towers: set --train.mode finetune, or leave it "
+            "out.",
         )
         check(
             "clusters" in self.objective,

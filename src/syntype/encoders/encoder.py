@@ -10,7 +10,7 @@ learn. Two encoders with equal `identity` give equal vectors for equal pictures.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from syntype.data.preprocess import Preprocess
 from syntype.errors import EncoderError, VectorError
 from syntype.provenance import content_hash, plain
+
+if TYPE_CHECKING:
+    from syntype.encoders.text_tower import TextTower
 
 EncodeTexts = Callable[[Sequence[str]], Float[Tensor, "t d"]]
 
@@ -66,6 +69,8 @@ class Encoder:
             so a softmax over texts does not see it.
         text_identity: What determines the vectors of texts, as plain JSON types; a call, since it
             may read the text tower. None without one.
+        text_tower: Reads a text tower of its own, to be trained beside the pictures' one; None
+            where there is none.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Encoder:
     encode_texts: EncodeTexts | None = None
     logit_scale: float | None = None
     text_identity: Callable[[], dict[str, Any]] | None = None
+    text_tower: "Callable[[], TextTower] | None" = None
 
     @property
     def identity(self) -> dict[str, Any]:

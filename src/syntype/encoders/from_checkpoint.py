@@ -1,16 +1,18 @@
 """Encoders that syntype trained: a folder of two files, on top of the encoder they started from.
 
     <folder>/model.safetensors   weights of the adapter, or of the whole tuned tower
-    <folder>/encoder.json        what they are, their hash, and the encoder they belong to
+    <folder>/text.safetensors    those of the text tower that was trained with it, if one was
+    <folder>/encoder.json        what they are, their hashes, and the encoder they belong to
 
 An adapter is nothing without the very weights that it was trained behind, so the base encoder is
 loaded and its identity compared with the recorded one. A tuned tower is whole: it needs nothing of
-its base but the architecture, which the card describes. Neither has a text tower: training moved
-the pictures' vectors away from the texts'.
+its base but the architecture, which the card describes. Neither has the base's text tower:
+training moved the pictures' vectors away from the texts'. Contrastive training brings its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +26,13 @@ from syntype.encoders.adapter import AdaptedTower, ResidualAdapter
 from syntype.encoders.architectures import empty_module
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.tensor_files import write_tensors
+from syntype.encoders.text_tower import Texts, TextTower, empty_text_tower
 from syntype.encoders.weights import pour, read_state, weights_hash
 from syntype.errors import WeightsError
 from syntype.provenance import bytes_hash, plain
 
 Kind = Literal["adapter", "tower"]
-_CARD, _WEIGHTS = "encoder.json", "model.safetensors"
+_CARD, _WEIGHTS, _TEXT = "encoder.json", "model.safetensors", "text.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class _Card:
     dim: int
     hidden: int
     weights: str
+    text: Mapping[str, Any] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ def save_checkpoint(
     base_identity: Mapping[str, Any],
     state: Mapping[str, Tensor],
     dim: int,
+    text: TextTower | None = None,
 ) -> dict[str, Any]:
     """Save a trained encoder.
 
@@ -83,6 +88,7 @@ def save_checkpoint(
         base_identity: Its `identity`.
         state: The trained module's `state_dict()`.
         dim: d, the length of its vectors.
+        text: The text tower that was trained with it.
 
     Returns:
         The identity of the trained encoder.
@@ -92,7 +98,16 @@ def save_checkpoint(
     """
     hidden = len(state["inner.bias"]) if kind == "adapter" else 0
     write_tensors(folder / _WEIGHTS, state)
-    card = _Card(kind, base, base_identity, dim, hidden, weights_hash(state))
+    words = None
+    if text is not None:
+        text_state = text.module.state_dict()
+        write_tensors(folder / _TEXT, text_state)
+        words = {
+            "architecture": text.architecture,
+            "weights": weights_hash(text_state),
+            "logit_scale": text.logit_scale,
+        }
+    card = _Card(kind, base, base_identity, dim, hidden, weights_hash(state), words)
     files.write_json(folder / _CARD, plain(card))
     return card.identity
 
@@ -118,7 +133,7 @@ def load_adapter(folder: Path, device: str = "cpu") -> ResidualAdapter:
             f"{folder} holds a tuned tower, which needs the pictures: embed them with it."
         )
     adapter = ResidualAdapter(card.dim, card.hidden, torch.Generator())
-    _pour(adapter, folder, card)
+    _pour(adapter, folder / _WEIGHTS, card.weights)
     return adapter.to(device).eval()
 
 
@@ -134,7 +149,7 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> Encoder:
     if card.kind == "adapter":
         return _adapted(folder, card, device)
     module = module_of(card.base_identity["architecture"])
-    _pour(module, folder, card)
+    _pour(module, folder / _WEIGHTS, card.weights)
     return _encoder(folder, card, module.to(device), torch.device(device))
 
 
@@ -150,7 +165,7 @@ def _adapted(folder: Path, card: _Card, device: str) -> Encoder:
 
 def _encoder(folder: Path, card: _Card, module: nn.Module, device: torch.device) -> Encoder:
     preprocess = rebuild(Preprocess, card.base_identity["preprocess"])
-    return Encoder(
+    encoder = Encoder(
         name=f"checkpoint:{folder}",
         architecture=card.architecture,
         weights=card.identity["weights"],
@@ -159,6 +174,24 @@ def _encoder(folder: Path, card: _Card, module: nn.Module, device: torch.device)
         module=module.eval(),
         device=device,
     )
+    if card.text is None:
+        return encoder
+    read = partial(_read_text, folder, card)
+    texts = Texts(encoder.name, read, device)
+    return replace(
+        encoder,
+        encode_texts=texts,
+        logit_scale=card.text["logit_scale"],
+        text_identity=texts.identity,
+        text_tower=read,
+    )
+
+
+def _read_text(folder: Path, card: _Card) -> TextTower:
+    assert card.text is not None, "only who has a text tower offers it"
+    tower = empty_text_tower(card.text["architecture"])
+    _pour(tower.module, folder / _TEXT, card.text["weights"])
+    return replace(tower, logit_scale=card.text["logit_scale"])
 
 
 def module_of(architecture: Mapping[str, Any]) -> nn.Module:
@@ -185,15 +218,14 @@ def _read_card(folder: Path) -> _Card:
         raise WeightsError(f"{path} was not written by syntype, or is damaged: {error}") from error
 
 
-def _pour(module: nn.Module, folder: Path, card: _Card) -> None:
+def _pour(module: nn.Module, path: Path, weights: str) -> None:
     """Load the weights, all of them, into `module`.
 
     Raises:
         WeightsError: They are missing, damaged, or do not fit.
     """
-    path = folder / _WEIGHTS
     state = read_state(path)
-    if weights_hash(state) != card.weights:
+    if weights_hash(state) != weights:
         raise WeightsError(
             f"{path} is not the file that was saved. Copy the folder again, or train again."
         )

@@ -21,17 +21,18 @@ weights cannot be fetched gives a random model (an error here).
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from syntype import files
 from syntype.data.preprocess import Preprocess
 from syntype.encoders import hub
-from syntype.encoders.encoder import Encoder, unit
+from syntype.encoders.encoder import Encoder
 from syntype.encoders.spec import (
     EncoderPlan,
     Fit,
@@ -42,6 +43,7 @@ from syntype.encoders.spec import (
     local_path,
     looks_like_path,
 )
+from syntype.encoders.text_tower import Texts, TextTower
 from syntype.encoders.weights import (
     check_finite,
     poison,
@@ -49,17 +51,12 @@ from syntype.encoders.weights import (
     readable,
     refuse_keys,
     sealed_encoder,
-    weights_hash,
 )
 from syntype.errors import EncoderError, UnknownEncoderError, WeightsError
-from syntype.provenance import content_hash
 
 _CONFIG = "open_clip_config.json"
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FITS: Mapping[str, Fit] = {"shortest": "crop", "squash": "squash", "longest": "pad"}
-_TEXTS_AT_ONCE = 256
-# Tells tokenizers apart: case, accents, digits, and more words than any context holds.
-_PROBE = "A photo of Anas  crecca Linnæus, 1758 (Küken). " * 20
 
 # Architectures of repositories that are often named, so that a dry run knows their shape before
 # anything is downloaded. Loading reads the repository's own config.
@@ -364,61 +361,63 @@ def _refuse_interpolation(
     )
 
 
-class _Texts:
-    """Texts to unit vectors; reads the text tower when it is first asked."""
+class _TextSide(nn.Module):
+    """Both towers without the image tower, from tokens to vectors."""
 
-    def __init__(self, name: str, origin: _Origin, path: Path, device: torch.device) -> None:
-        self.name, self.origin, self.path, self.device = name, origin, path, device
-        self._towers: tuple[Any, Any] | None = None
-
-    @property
-    def towers(self) -> tuple[Any, Any]:
-        """The text tower and its tokenizer."""
-        if self._towers is None:
-            self._towers = self._read()
-        return self._towers
-
-    def identity(self) -> dict[str, Any]:
-        """What determines the vectors of texts: architecture, weights, and what makes tokens."""
-        pair, tokenizer = self.towers
-        state = {
-            name: tensor
-            for name, tensor in pair.state_dict().items()
-            if name not in ("logit_scale", "logit_bias")
-        }
-        return {
-            "source": "open_clip",
-            "embed_dim": self.origin.model["embed_dim"],
-            "quick_gelu": bool(self.origin.model.get("quick_gelu", False)),
-            "text_cfg": dict(self.origin.model["text_cfg"]),
-            "weights": weights_hash(state),
-            "tokens": content_hash(tokenizer([_PROBE])[0].tolist()),
-        }
-
-    def _read(self) -> tuple[Any, Any]:
-        import open_clip
-
-        pair: Any = _loaded_pair(self.origin.model, self.path, self.name)
+    def __init__(self, pair: nn.Module) -> None:
+        super().__init__()
         pair.visual = nn.Identity()
-        try:
-            tokenizer = open_clip.get_tokenizer(self.origin.tokenizer)
-        except (OSError, ValueError) as error:
-            raise WeightsError(
-                f"The tokenizer of {self.name} cannot be loaded. Where there is network, run `hf "
-                "download` for the repository that text_cfg names as hf_tokenizer_name; a local "
-                f"folder must hold the tokenizer's files. ({error})"
-            ) from error
-        return pair.float().eval().to(self.device), tokenizer
+        for name in ("logit_scale", "logit_bias"):  # they belong to the loss
+            if getattr(pair, name, None) is not None:
+                delattr(pair, name)
+        self.pair: Any = pair
 
-    @torch.inference_mode()
-    def __call__(self, texts: Sequence[str]) -> Float[Tensor, "t d"]:
-        """Unit vectors of `texts`, on the CPU."""
-        pair, tokenizer = self.towers
-        vectors = []
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            tokens = tokenizer(list(texts[start : start + _TEXTS_AT_ONCE])).to(self.device)
-            vectors.append(unit(pair.encode_text(tokens), f"The text tower of {self.name}").cpu())
-        return torch.cat(vectors)
+    def forward(self, tokens: Int[Tensor, "t c"]) -> Float[Tensor, "t d"]:
+        """Vectors of texts, of any length."""
+        found: Tensor = self.pair.encode_text(tokens)
+        return found
+
+
+def empty_text(architecture: Mapping[str, Any]) -> TextTower:
+    """The text tower of an architecture, freshly initialised, with its tokenizer."""
+    pair = _empty_pair(architecture["model"])
+    return _text_tower(pair, architecture, str(architecture["tokenizer"]))
+
+
+def _text_tower(pair: Any, architecture: Mapping[str, Any], name: str) -> TextTower:
+    import open_clip
+
+    scale, bias = (getattr(pair, part, None) for part in ("logit_scale", "logit_bias"))
+    try:
+        tokenizer = open_clip.get_tokenizer(architecture["tokenizer"])
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"The tokenizer of {name} cannot be loaded. Where there is network, run `hf "
+            "download` for the repository that text_cfg names as hf_tokenizer_name; a local "
+            f"folder must hold the tokenizer's files. ({error})"
+        ) from error
+    return TextTower(
+        module=_TextSide(pair),
+        tokenize=lambda texts: tokenizer(list(texts)),
+        architecture=architecture,
+        identity={
+            "source": "open_clip",
+            "embed_dim": architecture["model"]["embed_dim"],
+            "quick_gelu": bool(architecture["model"].get("quick_gelu", False)),
+            "text_cfg": dict(architecture["model"]["text_cfg"]),
+        },
+        logit_scale=None if scale is None else float(scale.detach().double().exp()),
+        logit_bias=None if bias is None else float(bias.detach().double()),
+    )
+
+
+def _read_text(name: str, origin: _Origin, path: Path) -> TextTower:
+    pair = _loaded_pair(origin.model, path, name)
+    return _text_tower(pair, _text_architecture(origin), name)
+
+
+def _text_architecture(origin: _Origin) -> dict[str, Any]:
+    return {"source": "open_clip", "model": dict(origin.model), "tokenizer": origin.tokenizer}
 
 
 def load(spec: Spec, device: torch.device) -> Encoder:
@@ -446,7 +445,8 @@ def load(spec: Spec, device: torch.device) -> Encoder:
     pair: Any = _loaded_pair(origin.model, path, str(spec))
     tower: Any = _pooled(pair.visual)
     preprocess = to_preprocess(origin.preprocess, tower.image_size)
-    texts = _Texts(str(spec), origin, path, device)
+    read = partial(_read_text, str(spec), origin, path)
+    texts = Texts(str(spec), read, device)
     architecture = {
         "source": "open_clip",
         "embed_dim": origin.model["embed_dim"],
@@ -455,7 +455,13 @@ def load(spec: Spec, device: torch.device) -> Encoder:
     }
     encoder = sealed_encoder(str(spec), architecture, tower, preprocess, device)
     scale = float(pair.logit_scale.detach().double().exp())
-    return replace(encoder, encode_texts=texts, logit_scale=scale, text_identity=texts.identity)
+    return replace(
+        encoder,
+        encode_texts=texts,
+        logit_scale=scale,
+        text_identity=texts.identity,
+        text_tower=read,
+    )
 
 
 def plan(spec: Spec) -> EncoderPlan:

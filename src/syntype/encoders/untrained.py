@@ -7,12 +7,16 @@ generator that the seed and the name determine, so equal specs are equal encoder
 in the identity like that of trained ones. Mean and standard deviation are the network's own.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import torch
 
 from syntype.data.preprocess import Preprocess
 from syntype.encoders import from_timm
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.spec import EncoderPlan, Spec, check_options, whole_number
+from syntype.encoders.untrained_text import untrained_text
 from syntype.encoders.weights import sealed_encoder
 from syntype.errors import UnknownEncoderError
 from syntype.provenance import named_seed
@@ -54,7 +58,8 @@ def load(spec: Spec, device: torch.device) -> Encoder:
         torch.manual_seed(named_seed(seed, "untrained weights", spec.name))
         module = from_timm.empty(architecture)
     preprocess = Preprocess(size=size, mean=tuple(config["mean"]), std=tuple(config["std"]))
-    return sealed_encoder(str(spec), architecture, module, preprocess, device)
+    encoder = sealed_encoder(str(spec), architecture, module, preprocess, device)
+    return replace(encoder, text_tower=partial(untrained_text, encoder.dim, seed))
 
 
 def plan(spec: Spec) -> EncoderPlan:

@@ -27,7 +27,8 @@ from syntype.embeddings.texts import text_vectors
 from syntype.encoders.encoder import Encoder, require_text, unit
 from syntype.encoders.from_checkpoint import save_checkpoint
 from syntype.encoders.load import resolve_device
-from syntype.errors import TrainingError, VectorError
+from syntype.encoders.text_tower import TextTower
+from syntype.errors import TrainingError, UsageError, VectorError
 from syntype.provenance import plain
 from syntype.runs import Run
 from syntype.sweep import gang
@@ -38,6 +39,7 @@ from syntype.training.centres import class_means
 from syntype.training.controls import random_labels, species_labels
 from syntype.training.finetune import finetune
 from syntype.training.loop import Setting, Trained
+from syntype.training.pairing import contrast
 from syntype.training.parallel import SOLO, World
 from syntype.training.rounds import Relabel
 from syntype.training.tracking import Tracking
@@ -171,7 +173,7 @@ def train_split(workshop: "Workshop", lesson: Lesson, run: Run) -> None:
     checkpoints = run.path("checkpoints")
     if workshop.place.processes > 1:
         gang.march(_order(workshop, lesson, checkpoints), workshop.progress)
-    trained = train_on(workshop, lesson, checkpoints)
+    trained, text = train_on(workshop, lesson, checkpoints)
     save_checkpoint(
         run.path("encoder"),
         kind="adapter" if lesson.config.mode == "adapt" else "tower",
@@ -179,6 +181,7 @@ def train_split(workshop: "Workshop", lesson: Lesson, run: Run) -> None:
         base_identity=workshop.encoder(lesson.base.spec).identity,
         state=trained.module.state_dict(),
         dim=workshop.encoder(lesson.base.spec).dim,
+        text=text,
     )
     files.write_json(run.path("history.json"), trained.history)
     n_classes = 0 if trained.prototypes is None else len(trained.prototypes)
@@ -201,7 +204,9 @@ def _order(workshop: "Workshop", lesson: Lesson, folder: Path) -> gang.Order:
     )
 
 
-def train_on(workshop: "Workshop", lesson: Lesson, folder: Path, world: World = SOLO) -> Trained:
+def train_on(
+    workshop: "Workshop", lesson: Lesson, folder: Path, world: World = SOLO
+) -> tuple[Trained, TextTower | None]:
     """Train to the end, or go on from the checkpoints in `folder`; nothing else is written.
 
     Args:
@@ -209,6 +214,9 @@ def train_on(workshop: "Workshop", lesson: Lesson, folder: Path, world: World = 
         lesson: What to train.
         folder: Where checkpoints and metrics go.
         world: Who takes part; the first process writes the metrics.
+
+    Returns:
+        The encoder, and the text tower that was trained with it, if one was.
     """
     place = workshop.place
     described = {"objective": lesson.objective, "base": lesson.base.spec, **plain(lesson.config)}
@@ -217,7 +225,9 @@ def train_on(workshop: "Workshop", lesson: Lesson, folder: Path, world: World = 
         metrics = Tracking(folder.parent, place.track, described, workshop.progress)
     with metrics or nullcontext():
         setting = Setting(folder, world, workshop.progress, metrics)
-        return _discriminated(workshop, lesson, setting)
+        if lesson.objective == "contrastive":
+            return _contrasted(workshop, lesson, setting)
+        return _discriminated(workshop, lesson, setting), None
 
 
 def _discriminated(workshop: "Workshop", lesson: Lesson, setting: Setting) -> Trained:
@@ -253,6 +263,32 @@ def _discriminated(workshop: "Workshop", lesson: Lesson, setting: Setting) -> Tr
         centroids=start,
         workers=_readers(workshop.place, setting.world),
         relabel=relabel,
+        setting=setting,
+    )
+
+
+def _contrasted(
+    workshop: "Workshop", lesson: Lesson, setting: Setting
+) -> tuple[Trained, TextTower]:
+    """Trained against words.
+
+    Raises:
+        UsageError: Adapters are asked for, or rounds.
+    """
+    config = lesson.config
+    if config.mode == "adapt" or config.rounds > 1:
+        raise UsageError(
+            "The objective contrastive trains both towers, once: set --train.mode finetune and "
+            "--train.rounds 1, or leave it out."
+        )
+    _, samples = workshop.part(lesson.base, "train")
+    encoder = workshop.encoder(lesson.base.spec)
+    return contrast(
+        encoder,
+        partial(_read, Pictures(samples, encoder.preprocess)),
+        taxa_of(samples.table),
+        config,
+        workers=_readers(workshop.place, setting.world),
         setting=setting,
     )
 

@@ -238,8 +238,12 @@ class _Planner:
 
     def _controls(self, per_picture: float | None, dim: int) -> list[Step]:
         steps = []
-        names = {"species": ("species labels", self.n_species), "random": ("random labels", 0)}
-        controls: tuple[Objective, ...] = ("species", "random")
+        names = {
+            "species": ("species labels", self.n_species),
+            "contrastive": ("contrastive", 1),
+            "random": ("random labels", 0),
+        }
+        controls: tuple[Objective, ...] = ("species", "contrastive", "random")
         for objective in controls:
             if objective not in self.config.objective:
                 continue

@@ -40,9 +40,9 @@ from syntype.report.data import Role, Stage
 from syntype.report.describe import describe_dataset
 from syntype.report.page import write_report
 from syntype.runs import Run
-from syntype.sweep.workshop import Clustering, Model, Workshop
+from syntype.sweep.workshop import TRAINED_NAMES, Clustering, Model, Workshop
 
-_TRAINED = ("clusters", "species", "random")
+_TRAINED = ("clusters", "species", "contrastive", "random")
 _OUTCOME = "outcome.json"
 _REPORT = "report"
 
@@ -140,15 +140,16 @@ class _Sweep:
         self.score(self.workshop.trained(base, role, clustering, config))
 
     def controls(self, base: Model) -> None:
-        """Species labels, and the chosen k's cluster labels dealt at random."""
+        """Species labels, words, and the chosen k's cluster labels dealt at random."""
         wanted = self.config.objective
         chosen = self.chosen_k()
         for seed in self.config.seeds:
-            if "species" in wanted:
-                self.attempt(
-                    f"species labels, seed {seed}",
-                    partial(self.train, base, "species", None, seed),
-                )
+            for role in ("species", "contrastive"):
+                if role in wanted:
+                    self.attempt(
+                        f"{TRAINED_NAMES[role]}, seed {seed}",
+                        partial(self.train, base, role, None, seed),
+                    )
             clustering = self.clusters.get((chosen, seed)) if chosen else None
             if "random" in wanted and clustering is not None:
                 self.attempt(

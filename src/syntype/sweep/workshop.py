@@ -233,7 +233,7 @@ class Workshop:
         Raises:
             TrainingError: It diverged, or there is nothing to learn from.
         """
-        targets = None if objective == "species" or clustering is None else clustering.key
+        targets = None if clustering is None else clustering.key
         run = self.train_run(base.vectors.key.name, objective, targets, config)
         with run.working():
             if not run.finished:
@@ -243,7 +243,7 @@ class Workshop:
             vectors = self.adapted(base, folder)
         else:
             vectors = self.vectors(load_checkpoint(folder, str(resolve_device(self.place.device))))
-        name, k = TRAINED_NAMES[objective], int(run.record["n_classes"])
+        name, k = TRAINED_NAMES[objective], int(run.record["n_classes"]) or None
         return Model(name, objective, f"checkpoint:{folder}", vectors, k, config.seed)
 
     def adapted(self, base: Model, folder: Path) -> Embeddings:
