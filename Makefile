@@ -5,16 +5,19 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 DEV := $(VENV)/.made-dev
 
-.PHONY: demo test test-slow lint format bench docs clean
+.PHONY: demo test test-slow test-slurm lint format bench docs clean
 
 demo: $(MADE) ## build the environment, run the demo, print the report's path
 	$(BIN)/syntype demo
 
 test: $(DEV) ## the default tests, in parallel; one thread each, as two processes share two processors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not slurm"
 
 test-slow: $(DEV) ## the slower tests, which the default leaves out
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
+
+test-slurm: $(DEV) ## a sweep on a SLURM of one node: apt-get install --no-install-recommends slurm-wlm munge
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm
 
 lint: $(DEV) ## ruff, mypy, spelling, generated docs
 	$(BIN)/ruff check .

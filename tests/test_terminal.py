@@ -27,6 +27,16 @@ def test_a_log_file_gets_one_line_per_bar(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == "embedding (6 of 10 to do)\n"
 
 
+def test_a_log_file_gets_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "EVERY", 0.0)
+    with terminal.TerminalProgress().task("train [x]", 10, 4) as task:
+        task.note("loss 1.0")
+        task.advance(2)
+    assert capsys.readouterr().err.splitlines()[1] == "train [x]: 6 of 10 loss 1.0"
+
+
 def test_quiet_is_silent() -> None:
     assert terminal.progress_of(quiet=True) is SILENT
     assert isinstance(terminal.progress_of(quiet=False), Progress)

@@ -5,6 +5,7 @@ when the first thing is shown, not before, so that `--help` stays fast.
 """
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ from rich.table import Table
 
 from syntype.progress import SILENT, Progress, Task
 
+EVERY = 60.0  # seconds between two lines of a log file
+
 
 class _Bar:
     """One bar of `TerminalProgress`."""
@@ -37,8 +40,27 @@ class _Bar:
         self._bars.update(self._task, note=text)
 
 
+class _Lines:
+    """What stands for a bar in a log file: a line now and then."""
+
+    def __init__(self, console: Console, title: str, total: int, done: int) -> None:
+        self._console, self._title, self._total, self._done = console, title, total, done
+        self._note, self._printed = "", time.monotonic()
+        console.print(f"{title} ({total - done} of {total} to do)", markup=False)
+
+    def advance(self, n: int = 1) -> None:
+        self._done += n
+        if time.monotonic() - self._printed >= EVERY:
+            self._printed = time.monotonic()
+            line = f"{self._title}: {self._done} of {self._total} {self._note}"
+            self._console.print(line.rstrip(), markup=False)
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+
 class TerminalProgress:
-    """Bars in a terminal; where there is none (a log file of a job), one line per finished bar."""
+    """Bars in a terminal; where there is none (a log file of a job), a line each minute."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -47,7 +69,8 @@ class TerminalProgress:
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Task]:
         """A bar of `total` units, `done` of which are finished already."""
         if not self._console.is_terminal:
-            self._console.print(f"{title} ({total - done} of {total} to do)")
+            yield _Lines(self._console, title, total, done)
+            return
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description:<28}"),
@@ -57,12 +80,7 @@ class TerminalProgress:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[note]}"),
         )
-        with RichProgress(
-            *columns,
-            console=self._console,
-            transient=False,
-            disable=not self._console.is_terminal,
-        ) as bars:
+        with RichProgress(*columns, console=self._console, transient=False) as bars:
             yield _Bar(bars, bars.add_task(title, total=total, completed=done, note=""))
 
     def say(self, text: str) -> None:

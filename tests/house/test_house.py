@@ -32,8 +32,9 @@ LAYERS = {
     "recipes": 8,
     "doctor": 8,
     "terminal": 8,
-    "cli": 9,
-    "__main__": 10,
+    "launch": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 # Modules that must start fast: nothing they import may import these.
 NO_TORCH = ("embeddings/store.py", "evaluation", "taxonomy", "report", "configs", "cli")

@@ -1,3 +1,4 @@
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,8 @@ def test_encoders_without_weights_are_asked_themselves(spec: str) -> None:
 def test_what_is_not_here_costs_an_unknown_amount_and_nobody_is_asked(
     spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import_module("open_clip")  # both want the function when they are imported
+    import_module("timm")
     monkeypatch.setattr("huggingface_hub.hf_hub_download", None)
     assert picture_cost(spec) == (None, None)
 

@@ -76,14 +76,3 @@ def test_a_training_that_stops_leaves_no_process_behind():
     while multiprocessing.active_children() and time.monotonic() < end:
         time.sleep(0.05)
     assert not multiprocessing.active_children()
-
-
-def test_it_measures_who_waits():
-    def slow(rows):
-        time.sleep(0.02)
-        return read(rows)
-
-    feed = Feed(slow, TrainConfig(crop=1.0, flip=False))
-    for _ in feed.batches(ROWS, 0):
-        time.sleep(0.01)
-    assert 0.5 < feed.waiting.share < 0.8

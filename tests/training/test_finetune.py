@@ -1,5 +1,8 @@
 """Tuning a tower: a copy of it, on pictures that come from another thread."""
 
+import json
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from syntype.errors import TrainingError, UsageError
 from syntype.progress import SILENT
 from syntype.training.finetune import finetune
 from syntype.training.loop import Setting
+from syntype.training.tracking import FILE, Tracking
 
 CONFIG = TrainConfig(
     mode="finetune", epochs=3, batch_size=16, init="random", lr=5e-3, checkpoint_every=2
@@ -81,6 +85,20 @@ def test_it_resumes_exactly_with_dropout_norms_and_crops(
     for name, part in whole.module.state_dict().items():
         assert torch.equal(part, resumed.module.state_dict()[name])
     assert torch.equal(resumed.prototypes, whole.prototypes)
+
+
+def test_metrics_say_how_long_each_step_waited_for_its_pictures(encoder, pictures, tmp_path):
+    images, labels = pictures
+
+    def slow(rows):
+        time.sleep(0.03)
+        return images[torch.from_numpy(rows)]
+
+    with Tracking(tmp_path) as tracking:
+        finetune(encoder, slow, labels, CLASSES, CONFIG, setting=Setting(tracking=tracking))
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert len(lines) > 2
+    assert all(0.03 <= line["waited"] < 1 for line in lines)
 
 
 def test_augmentation_can_be_turned_off(encoder, pictures):

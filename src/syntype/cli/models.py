@@ -114,7 +114,7 @@ def train(
 
 
 @app.command(show=False)
-def worker(order: Path, *, rank: int, owner: int) -> None:
+def worker(order: Path, rank: int, owner: int) -> None:
     """One of the processes of a training; `--processes` starts them.
 
     Args:

@@ -13,7 +13,7 @@ tables     what verbs print
 """
 
 from syntype.sweep.plan import Plan, plan_sweep
-from syntype.sweep.sweep import rewrite_report, run_sweep
+from syntype.sweep.sweep import parts_of, rewrite_report, run_part, run_sweep
 from syntype.sweep.workshop import Clustering, Model, Workshop
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "Model",
     "Plan",
     "Workshop",
+    "parts_of",
     "plan_sweep",
     "rewrite_report",
+    "run_part",
     "run_sweep",
 ]

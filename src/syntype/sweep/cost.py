@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from syntype.configs import TrainConfig
 from syntype.encoders.load import load_encoder
+from syntype.training.footprint import Footprint, footprint
+from syntype.training.tuning import choose_weights, save_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,20 +70,51 @@ def picture_cost(spec: str) -> tuple[float | None, int | None]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    if spec.partition(":")[0] in _WEIGHTLESS:
-        encoder = load_encoder(spec, "cpu")
-        module, size, place = encoder.module, encoder.preprocess.size, "cpu"
-    else:
-        tower = _tower(spec)
-        if tower is None:
-            return None, None
-        (module, size), place = tower, "meta"
+    if (found := _architecture(spec)) is None:
+        return None, None
+    module, size, place = found
     with torch.device(place), torch.no_grad(), FlopCounterMode(display=False) as counter:
         # The counter cannot follow parameters that are themselves inputs (attention pooling).
         vector = module.eval().requires_grad_(False)(torch.zeros(1, 3, size, size))
     if isinstance(vector, tuple):
         vector = vector[0]
     return float(counter.get_total_flops()), int(vector.shape[-1])
+
+
+def training_memory(
+    spec: str, config: TrainConfig, n_classes: int, *, half: bool
+) -> Footprint | None:
+    """What training the tower needs of a device's memory; None if unknown.
+
+    Args:
+        spec: The encoder.
+        config: How it is trained.
+        n_classes: k.
+        half: Whether it computes in 16 bits, as on a GPU.
+
+    Raises:
+        TrainingError: Its weights cannot be trained so (`--train.tune`).
+    """
+    import torch
+
+    if (found := _architecture(spec)) is None or not any(True for _ in found[0].parameters()):
+        return None
+    module, size, place = found
+    with torch.device(place):
+        example = torch.zeros(2, 3, size, size)
+        choose_weights(module, example, config)
+    if config.gradient_checkpointing:
+        save_memory(module)
+    return footprint(module, size, config, n_classes, half=half)
+
+
+def _architecture(spec: str) -> "tuple[nn.Module, int, str] | None":
+    """The tower, the size of its pictures, and the device that it is on."""
+    if spec.partition(":")[0] in _WEIGHTLESS:
+        encoder = load_encoder(spec, "cpu")
+        return encoder.module, encoder.preprocess.size, "cpu"
+    tower = _tower(spec)
+    return None if tower is None else (*tower, "meta")
 
 
 def _tower(spec: str) -> "tuple[nn.Module, int] | None":

@@ -98,20 +98,20 @@ def march(order: Order, progress: Progress) -> None:
         n = order.place.processes
         progress.say(f"training in {n} processes")
         gang = _Gang([_start(folder, rank, n) for rank in range(n)], folder)
-        with gang.told_of_signals():
+        with pausing.watched(), gang.told_of_signals():
             gang.wait()
 
 
 def _start(folder: Path, rank: int, size: int) -> "subprocess.Popen[bytes]":
     """Start one process; only the first one draws its progress."""
-    options = ["--rank", str(rank), "--owner", str(os.getpid())]
-    command = [sys.executable, "-m", "syntype", "worker", str(folder / "order.json"), *options]
+    command = [sys.executable, "-m", "syntype", "worker"]
+    command += [str(folder / "order.json"), str(rank), str(os.getpid())]
     log = (folder / f"worker-{rank}.log").open("wb")
     environment = os.environ | {
         # They share the processors; without this each takes all of them.
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // size)),
     }
-    with log:
+    with log, pausing.held_back():
         return subprocess.Popen(
             command, env=environment, stdout=log, stderr=None if rank == 0 else log
         )

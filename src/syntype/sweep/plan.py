@@ -30,6 +30,7 @@ from syntype.sweep.cost import (
     machine_rate,
     picture_cost,
     training_cost,
+    training_memory,
 )
 from syntype.sweep.memory import recall
 from syntype.sweep.tables import Table
@@ -170,6 +171,7 @@ class _Planner:
                 base_cost, base_dim = per_picture, dim
             facts.append((f"{role} {spec}", plan.summary))
             steps.append(self._embed(spec, per_picture, dim))
+        facts += self._memory()
         steps += self._per_k(base_cost, base_dim)
         steps += self._controls(base_cost, base_dim)
         n_models = len(self.config.references) + sum(step.stage == "train" for step in steps)
@@ -181,6 +183,21 @@ class _Planner:
         steps.append(Step("evaluate", what, state, Cost(n_models * similarities)))
         steps.append(Step("report", "figures, tables, page", state, Cost(0.0)))
         return Plan(tuple(facts), tuple(steps), machine_rate())
+
+    def _memory(self) -> list[tuple[str, str]]:
+        """What the largest training needs of a GPU's and of a CPU's memory, where towers train."""
+        config = self.config.train
+        if config.mode == "adapt":
+            return []
+        n_classes = max(self._n_clusters(max(self.config.k)), self.n_species)
+        at_a_time = -(-(config.micro_batch or config.batch_size) // self.place.processes)
+        facts = []
+        for name, half in (("GPU, 16 bits", True), ("CPU, 32 bits", False)):
+            need = training_memory(self.config.base, config, n_classes, half=half)
+            if need is None:
+                return [("memory to train", "not known: its architecture is not here")]
+            facts.append((f"memory to train ({name})", need.in_words(at_a_time)))
+        return facts
 
     def _vectors_key(self, spec: str) -> str | None:
         identity = recall(self.place.workspace, spec)

@@ -41,8 +41,12 @@ from syntype.report.describe import describe_dataset
 from syntype.report.page import write_report
 from syntype.runs import Run
 from syntype.sweep.workshop import TRAINED_NAMES, Clustering, Model, Workshop
+from syntype.training.pausing import Paused
 
 _TRAINED = ("clusters", "species", "contrastive", "random")
+# Trainings that need no clusters.
+_APART: tuple[Objective, ...] = ("species", "contrastive")
+_SHUFFLED: Objective = "random"
 _OUTCOME = "outcome.json"
 _REPORT = "report"
 
@@ -87,29 +91,36 @@ class _Sweep:
 
     def walk(self) -> Outcome:
         """All stages but the report."""
-        config, workshop = self.config, self.workshop
-        for spec, _ in config.references:
-            workshop.encoder(spec)
-        for spec, role in config.references:
-            self.score(workshop.model(spec, role))
-        base = workshop.model(config.base, "base")
+        self.references()
+        base = self.workshop.model(self.config.base, "base")
         self.outcome.unreadable = [(one.id, one.reason) for one in base.vectors.skipped]
-        for k in sorted(config.k):
-            for seed in config.seeds:
-                what = f"k = {k:,}, seed {seed}"
-                self.attempt(what, partial(self.one, base, k, seed))
+        for k in sorted(self.config.k):
+            self.each_seed(base, k)
         self.controls(base)
         return self.outcome
+
+    def references(self) -> None:
+        """Score what is not trained here; all are loaded before the first costs anything."""
+        for spec, _ in self.config.references:
+            self.workshop.encoder(spec)
+        for spec, role in self.config.references:
+            self.score(self.workshop.model(spec, role))
+
+    def each_seed(self, base: Model, k: int) -> None:
+        """Cluster at k, train and score, with each seed."""
+        for seed in self.config.seeds:
+            self.attempt(f"k = {k:,}, seed {seed}", partial(self.one, base, k, seed))
 
     def attempt(self, what: str, work: Callable[[], None]) -> None:
         """Do `work`; a failure is noted, and the sweep goes on.
 
         Raises:
             ResourceError: The machine refused, and would refuse the rest as well.
+            Paused: A signal asked for a pause.
         """
         try:
             work()
-        except ResourceError:
+        except (ResourceError, Paused):
             raise
         except SyntypeError as error:
             self.outcome.failures.append((what, str(error)))
@@ -141,21 +152,20 @@ class _Sweep:
 
     def controls(self, base: Model) -> None:
         """Species labels, words, and the chosen k's cluster labels dealt at random."""
-        wanted = self.config.objective
         chosen = self.chosen_k()
         for seed in self.config.seeds:
-            for role in ("species", "contrastive"):
-                if role in wanted:
-                    self.attempt(
-                        f"{TRAINED_NAMES[role]}, seed {seed}",
-                        partial(self.train, base, role, None, seed),
-                    )
-            clustering = self.clusters.get((chosen, seed)) if chosen else None
-            if "random" in wanted and clustering is not None:
-                self.attempt(
-                    f"random labels, seed {seed}",
-                    partial(self.train, base, "random", clustering, seed),
-                )
+            for role in _APART:
+                self.control(base, role, seed)
+            self.control(base, _SHUFFLED, seed, chosen)
+
+    def control(self, base: Model, role: Objective, seed: int, k: int | None = None) -> None:
+        """One of them with one seed, if it is wanted and can be."""
+        clustering = self.clusters.get((k, seed)) if k else None
+        if role in self.config.objective and (role in _APART or clustering is not None):
+            self.attempt(
+                f"{TRAINED_NAMES[role]}, seed {seed}",
+                partial(self.train, base, role, clustering, seed),
+            )
 
     def chosen_k(self) -> int | None:
         """The k that the validation split chooses for the whole set."""
@@ -182,6 +192,59 @@ class _Sweep:
         )
 
 
+def parts_of(config: SweepConfig) -> tuple[str, ...]:
+    """The parts of a sweep that train, each of which can run apart.
+
+    `embed` comes before all others: the vectors and scores of what is not trained here. Then in any
+    order `k-100` and so on: cluster, train and score at that k; `species`, `contrastive`: those
+    trainings. `random` comes after all others: it wants the chosen k. What is left, the report, is
+    for `run_sweep`.
+    """
+    extra = [role for role in (*_APART, _SHUFFLED) if role in config.objective]
+    return ("embed", *(f"k-{k}" for k in sorted(config.k)), *extra)
+
+
+def run_part(config: SweepConfig, place: Workplace, part: str, progress: Progress = SILENT) -> None:
+    """Do one part of a sweep; what of it is done already is skipped.
+
+    Args:
+        config: The sweep.
+        place: Where to work.
+        part: One of `parts_of(config)`.
+        progress: Where to say how far it is.
+
+    Raises:
+        UsageError: The sweep has no such part.
+        IncompleteError: A seed failed; the others are done.
+    """
+    if part not in parts_of(config):
+        raise UsageError(f"The sweep has no part {part}; it has {', '.join(parts_of(config))}.")
+    sweep = _Sweep(config, Workshop.open(config.samples, config.embed, place, progress))
+    if part == "embed":
+        sweep.references()
+        return
+    base = sweep.workshop.model(config.base, "base")
+    if part.startswith("k-"):
+        sweep.each_seed(base, int(part.removeprefix("k-")))
+    else:
+        objective = next(one for one in (*_APART, _SHUFFLED) if one == part)
+        chosen = _chosen_before(sweep, base) if objective == _SHUFFLED else None
+        for seed in config.seeds:
+            sweep.control(base, objective, seed, chosen)
+    if sweep.outcome.failures:
+        raise IncompleteError(f"{_listed(sweep.outcome)} Mend the cause and run it again.")
+
+
+def _chosen_before(sweep: _Sweep, base: Model) -> int | None:
+    """The k chosen among the trainings that are there; of the others their own parts tell."""
+    sweep.workshop.may_train = False
+    for k in sorted(sweep.config.k):
+        sweep.each_seed(base, k)
+    sweep.workshop.may_train = True
+    sweep.outcome.failures.clear()
+    return sweep.chosen_k()
+
+
 def load_entry(entry: Entry, workspace: Path) -> Evaluated:
     """A scored model with its scores, as the comparison wants it."""
     validation, test = (
@@ -190,8 +253,16 @@ def load_entry(entry: Entry, workspace: Path) -> Evaluated:
     return Evaluated(entry.name, entry.role, entry.k, entry.seed, validation, test)
 
 
-def run_sweep(config: SweepConfig, place: Workplace, progress: Progress = SILENT) -> Path:
+def run_sweep(
+    config: SweepConfig, place: Workplace, progress: Progress = SILENT, *, may_train: bool = True
+) -> Path:
     """Do what of the sweep is not done yet, and write the report.
+
+    Args:
+        config: The sweep.
+        place: Where to work.
+        progress: Where to say how far it is.
+        may_train: Whether what is not trained yet is trained; if not, it counts as failed.
 
     Returns:
         The path of the report's page.
@@ -201,6 +272,7 @@ def run_sweep(config: SweepConfig, place: Workplace, progress: Progress = SILENT
         SyntypeError: The data, the base or a baseline cannot be used.
     """
     workshop = Workshop.open(config.samples, config.embed, place, progress)
+    workshop.may_train = may_train
     run = workshop.sweep_run(config)
     with run.working():
         if not run.finished:
@@ -214,11 +286,15 @@ def run_sweep(config: SweepConfig, place: Workplace, progress: Progress = SILENT
 
 
 def _failures(outcome: Outcome, page: Path) -> str:
-    listed = "; ".join(f"{what}: {message}" for what, message in outcome.failures)
     return (
         f"{len(outcome.failures)} parts of the sweep failed, the others are in the report {page}. "
-        f"{listed} Mend the cause and run the same command again: it does only what is missing."
+        f"{_listed(outcome)} Mend the cause and run the same command again: it does only what is "
+        "missing."
     )
+
+
+def _listed(outcome: Outcome) -> str:
+    return "; ".join(f"{what}: {message}" for what, message in outcome.failures)
 
 
 def _write(

@@ -33,7 +33,7 @@ from syntype.embeddings.store import Embeddings, StoreKey
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import checkpoint_identity, load_adapter, load_checkpoint
 from syntype.encoders.load import load_encoder, resolve_device
-from syntype.errors import DataError, MediaError, UsageError
+from syntype.errors import DataError, IncompleteError, MediaError, UsageError
 from syntype.evaluation.episodes import FILE as EPISODES
 from syntype.evaluation.scores import Scores
 from syntype.evaluation.tasks import learns, run_task
@@ -95,6 +95,7 @@ class Workshop:
         on_error: What to do with a picture that cannot be read.
         progress: Where to say how far the work is.
         samples: Where the dataset came from, so that another process can open it too.
+        may_train: Whether what is not trained yet may be trained here; a report's job may not.
     """
 
     dataset: Dataset
@@ -103,6 +104,7 @@ class Workshop:
     on_error: OnError = "skip"
     progress: Progress = SILENT
     samples: DataConfig | None = None
+    may_train: bool = True
     _encoders: dict[str, Encoder] = field(default_factory=dict)
 
     @classmethod
@@ -232,11 +234,14 @@ class Workshop:
 
         Raises:
             TrainingError: It diverged, or there is nothing to learn from.
+            IncompleteError: It is not trained yet, and may not be trained here.
         """
         targets = None if clustering is None else clustering.key
         run = self.train_run(base.vectors.key.name, objective, targets, config)
         with run.working():
             if not run.finished:
+                if not self.may_train:
+                    raise IncompleteError(f"{TRAINED_NAMES[objective]} are not trained yet.")
                 train_split(self, Lesson(base, objective, clustering, config), run)
         folder = run.path("encoder")
         if config.mode == "adapt":

@@ -8,10 +8,9 @@ they give does not depend on how many there are.
 """
 
 import multiprocessing
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,19 +28,6 @@ Read = Callable[[Int[np.ndarray, "r"]], UInt8[Tensor, "r 3 h w"]]
 _AHEAD = 2  # batches that each worker has ready
 
 
-@dataclass
-class Waiting:
-    """How long the training waited for pictures, and how long it worked with them, in seconds."""
-
-    waited: float = 0.0
-    worked: float = 0.0
-
-    @property
-    def share(self) -> float:
-        """Share of the time that was spent waiting."""
-        return self.waited / max(self.waited + self.worked, 1e-9)
-
-
 @dataclass(frozen=True)
 class Feed:
     """Where a training's pictures come from.
@@ -51,14 +37,12 @@ class Feed:
         config: How they are changed at random.
         seed: Of the training.
         workers: Processes that prepare batches; 0 prepares them between the steps.
-        waiting: Filled while batches are taken.
     """
 
     read: Read
     config: AugmentConfig
     seed: int = 0
     workers: int = 0
-    waiting: Waiting = field(default_factory=Waiting)
 
     def batches(
         self, rows: Sequence[Int[np.ndarray, "_"]], epoch: int
@@ -74,15 +58,10 @@ class Feed:
             coming: Iterator[Tensor | SyntypeError] = (source[place] for place in range(len(rows)))
         else:
             coming = self._by_workers(source)
-        asked = time.perf_counter()
         for found in coming:
-            got = time.perf_counter()
-            self.waiting.waited += got - asked
             if isinstance(found, SyntypeError):
                 raise found
             yield found
-            asked = time.perf_counter()
-            self.waiting.worked += asked - got
 
     def _by_workers(self, source: "_Batches") -> Iterator[Tensor | SyntypeError]:
         forks = "fork" in multiprocessing.get_all_start_methods()

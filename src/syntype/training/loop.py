@@ -77,6 +77,7 @@ class _Step:
     step: int
     n_samples: int
     lr: float
+    waited: float
     values: Float[Tensor, "5"]
 
 
@@ -222,7 +223,7 @@ class _Training:
             if self.setting.tracking:
                 epoch = one.step // self.per_epoch
                 line = {"step": one.step, "epoch": epoch, "samples": one.n_samples, "lr": one.lr}
-                self.setting.tracking.write(line | row)
+                self.setting.tracking.write(line | row | {"waited": round(one.waited, 6)})
             if not all(math.isfinite(value) for value in row.values()):
                 raise TrainingError(self._diverged(one.step))
 
@@ -237,12 +238,13 @@ class _Training:
             f"{self.config.scale / 2:g})."
         )
 
-    def take_step(self, inputs: Inputs, rows: Int[np.ndarray, "_"]) -> None:
+    def take_step(self, inputs: Inputs, rows: Int[np.ndarray, "_"], waited: float) -> None:
         """One step of the optimiser.
 
         Args:
             inputs: Of this process's share of the batch.
             rows: All of the batch.
+            waited: How long the inputs kept it waiting, seconds.
         """
         factor = lr_factor(self.step, self.n_steps, self.config.warmup)
         set_lr(self.optimiser.param_groups, factor)
@@ -257,7 +259,7 @@ class _Training:
             self.average.update(self.tower.module)
         values = [figures.loss, figures.accuracy, figures.negatives, norm, figures.gradient]
         lr = self.optimiser.param_groups[0]["lr"]
-        self.meter.waiting.append(_Step(self.step, len(rows), lr, torch.stack(values)))
+        self.meter.waiting.append(_Step(self.step, len(rows), lr, waited, torch.stack(values)))
         self.step += 1
 
     def _pull(self, inputs: Inputs, rows: Int[np.ndarray, "_"], most: int) -> Figures:
@@ -332,6 +334,11 @@ class _Training:
             self.average.swap(module)
         return Trained(module, self.objective.prototypes(), self.history)
 
+    def in_words(self) -> str:
+        """How the epoch goes, for who watches."""
+        means, lr = self.meter.means(), self.optimiser.param_groups[0]["lr"]
+        return f"loss {means['loss']:.3f}, {means['negatives']:.0f} negatives, lr {lr:.1e}"
+
     def pause_if_asked(self) -> None:
         """Save and stop if a signal asked for it.
 
@@ -347,6 +354,14 @@ class _Training:
         if asked and self.step < self.n_steps:
             self.save()
             raise pausing.Paused(f"Stopped after step {self.step} of {self.n_steps}, as asked.")
+
+
+def _timed(coming: Iterator[Inputs]) -> Iterator[tuple[Inputs, float]]:
+    """Inputs, and how long each kept us waiting, in seconds."""
+    asked = time.perf_counter()
+    for inputs in coming:
+        yield inputs, time.perf_counter() - asked
+        asked = time.perf_counter()
 
 
 def train(
@@ -388,25 +403,26 @@ def train(
     devices = [tower.device] if tower.device.type == "cuda" else []
     title = f"train, {len(classes)} samples"
     with (
+        pausing.watched(),
         torch.random.fork_rng(devices),
         setting.progress.task(title, training.n_steps, training.step) as task,
     ):
         for epoch in range(training.step // training.per_epoch, config.epochs):
-            begun, n_done = time.perf_counter(), 0
+            begun, n_done, waited = time.perf_counter(), 0, 0.0
             order = epoch_rows(classes, config.balance, config.seed, epoch)
             rows = epoch_batches(order, config.batch_size)
             rows = rows[training.step % training.per_epoch :]
             mine = [chosen[setting.world.share(len(chosen))] for chosen in rows]
-            for chosen, inputs in zip(rows, batches(mine, epoch), strict=True):
-                training.take_step(inputs, chosen)
+            for chosen, (inputs, wait) in zip(rows, _timed(batches(mine, epoch)), strict=True):
+                training.take_step(inputs, chosen, wait)
                 task.advance()
                 n_done += len(chosen)
+                waited += wait
                 if training.step % _LOOK_EVERY == 0:
                     training.check()
-                    rate = n_done / (time.perf_counter() - begun)
-                    loss = training.meter.means()["loss"]
-                    lr = training.optimiser.param_groups[0]["lr"]
-                    task.note(f"loss {loss:.3f}, lr {lr:.1e}, {rate:.0f} samples/s")
+                    seconds = time.perf_counter() - begun
+                    pace = f"{n_done / seconds:.0f} samples/s, {waited / seconds:.0%} waiting"
+                    task.note(f"{training.in_words()}, {pace}")
                 if training.step % training.per_epoch == 0:
                     training.end_epoch(epoch, evaluate)
                 if (

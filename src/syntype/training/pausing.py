@@ -6,11 +6,14 @@ step, where nothing can be saved; so all that its handler does is to note it her
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from syntype.errors import SyntypeError
 
 _asked = threading.Event()
+_watchers: list[object] = []
 
 
 class Paused(SyntypeError):
@@ -37,11 +40,38 @@ def reset() -> None:
     _asked.clear()
 
 
-def pause_on_signal(number: int = signal.SIGUSR1) -> None:
-    """Take a signal as a request to pause; only the main thread may say so."""
+@contextmanager
+def watched() -> Iterator[None]:
+    """While this is entered, somebody looks for a request and pauses soon after it."""
+    mark = object()
+    _watchers.append(mark)
+    try:
+        yield
+    finally:
+        _watchers.remove(mark)
+
+
+def is_watched() -> bool:
+    """Whether a request would be seen."""
+    return bool(_watchers)
+
+
+def pause_on_signal() -> None:
+    """Take USR1 as a request to pause; only the main thread may say so."""
 
     def note(number: int, frame: FrameType | None) -> None:
         del number, frame
         request()
 
-    signal.signal(number, note)
+    signal.signal(signal.SIGUSR1, note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """A process that is started inside gets no USR1 until its `pause_on_signal`: it would die."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
