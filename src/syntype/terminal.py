@@ -63,7 +63,7 @@ class TerminalProgress:
     """Bars in a terminal; where there is none (a log file of a job), a line each minute."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Task]:

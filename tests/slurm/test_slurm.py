@@ -21,7 +21,7 @@ SWEEP = [
     "--evaluate.resamples", "100", "--quiet",
 ]  # fmt: skip
 # As little time as SLURM knows. It looks every 30 seconds, so the signal comes within the 30
-# seconds before the last 20.
+# seconds before the last 10.
 PROFILE = """
 cpus = 1
 time = "00:10:00"
@@ -29,7 +29,7 @@ array_parallelism = 2
 environment = { OMP_NUM_THREADS = "1" }
 [train]
 time = "00:01:00"
-signal_minutes = 0.34
+signal_minutes = 0.17
 """
 
 
@@ -113,7 +113,9 @@ def test_a_sweep_survives_limits_and_a_kill_and_reports_the_same(cluster, tmp_pa
 
     # One training is killed outright, and cannot say so; the other runs into its limit.
     until(lambda: happened(workspace, "k-12", "start"), 180)
-    released(cluster, lambda: len({p.parent for p in workspace.glob("train/*/*/step-*")}) == 2, 300)
+    released(
+        cluster, lambda: len({p.parent for p in workspace.glob("train/*/**/step-*.json")}) == 2, 300
+    )
     slurm(cluster, "scancel", "--signal=KILL", jobs["k-12"])
     released(cluster, lambda: ended(workspace, "report"), 1200)
     assert happened(workspace, "k-6", "paused")

@@ -173,5 +173,5 @@ def require_filled(profile: Profile) -> None:
         flags = " ".join(f"--{key} NAME" for key in open_ones)
         raise UsageError(
             f"The profile {profile.name} does not know your {', '.join(open_ones)}: add {flags}, "
-            "or copy the profile and fill it in (docs/how-to/slurm.md)."
+            "or copy the profile and fill it in (docs/reference/launch.md)."
         )

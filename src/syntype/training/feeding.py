@@ -64,6 +64,7 @@ class Feed:
             yield found
 
     def _by_workers(self, source: "_Batches") -> Iterator[Tensor | SyntypeError]:
+        changes(self.config, 1)  # imports here what each worker of each epoch would import anew
         forks = "fork" in multiprocessing.get_all_start_methods()
         with warnings.catch_warnings():
             # More workers than processors are right where the disk is far away.
