@@ -36,9 +36,7 @@ class Theirs(Dataset[torch.Tensor]):
 
     def __init__(self, contents: list[bytes]) -> None:
         self.contents = contents
-        self.change = image_transform(
-            224, is_train=True, aug_cfg={"scale": (0.4, 1.0), "ratio": (0.75, 4 / 3)}
-        )
+        self.change = image_transform(224, is_train=True, aug_cfg={"scale": (0.4, 1.0)})
 
     def __len__(self) -> int:
         return len(self.contents)

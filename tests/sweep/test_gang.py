@@ -104,17 +104,23 @@ def test_a_killed_process_ends_the_others_and_the_training_goes_on(alone, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_processes", [1, 2])
-def test_a_signal_pauses_it_at_a_checkpoint(alone, tmp_path, n_processes):
+def test_a_signal_pauses_it_at_a_checkpoint(tmp_path, n_processes):
     options = [*OPTIONS, "--workspace", tmp_path, "--processes", n_processes]
-    options[options.index("--train.checkpoint-every") + 1] = "1000"
+    options[options.index("--train.checkpoint-every") + 1] = "100000"
+    options[options.index("--train.epochs") + 1] = "1000"  # longer than it takes to be asked
     process = syntype("train", *options)
     folder = until(lambda: list(tmp_path.glob("train/*/metrics.jsonl")), process)[0].parent
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 75, errors
     assert "paus" in errors.lower()
-    assert list(folder.rglob("step-*.json"))
-    found = done(syntype("train", *options))
-    one, other = (load_file(place / "model.safetensors") for place in (found, alone))
-    for name, value in other.items():
-        np.testing.assert_allclose(one[name], value, rtol=1e-2, atol=1e-4)
+    (saved,) = folder.rglob("step-*.json")
+    paused_at = int(saved.stem.split("-")[1])
+    assert 0 < paused_at < 4000
+    process = syntype("train", *options)  # goes on, from there
+    text = lambda: (folder / "metrics.jsonl").read_text()  # noqa: E731 - read anew each time
+    until(lambda: len(text().splitlines()) > paused_at, process)
+    steps = [json.loads(line)["step"] for line in text().splitlines() if line.endswith("}")]
+    assert steps == list(range(len(steps)))
+    process.kill()
+    process.communicate()

@@ -23,7 +23,14 @@ NAMES = ("Anas crecca", "Parus major", "Salmo salar", "Danaus plexippus")
 SPEC = "untrained:vit_tiny_patch16_224?size=32"
 N = 32
 CONFIG = TrainConfig(
-    mode="finetune", epochs=2, batch_size=12, lr=1e-3, checkpoint_every=2, crop=1.0, flip=False
+    mode="finetune",
+    epochs=2,
+    batch_size=12,
+    lr=1e-3,
+    checkpoint_every=2,
+    crop=1.0,
+    flip=False,
+    precision="float32",  # a processor with AMX would compute in bfloat16
 )
 
 

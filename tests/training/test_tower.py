@@ -20,7 +20,14 @@ from training.gang import together
 N, CLASSES, DIM = 46, 7, 8
 # 46 samples in batches of 16 are three of 15 or 16: uneven shares for two and for four.
 CONFIG = TrainConfig(
-    mode="finetune", epochs=2, batch_size=16, init="random", lr=3e-3, checkpoint_every=2, crop=1.0
+    mode="finetune",
+    epochs=2,
+    batch_size=16,
+    init="random",
+    lr=3e-3,
+    checkpoint_every=2,
+    crop=1.0,
+    precision="float32",  # a processor with AMX would compute in bfloat16
 )
 
 

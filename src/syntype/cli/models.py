@@ -101,9 +101,12 @@ def train(
         train: How clusters become an encoder.
         place: Where to work.
     """
+    from syntype.training.pausing import pause_on_signal
+
     unlabelled = objective in ("clusters", "random")
     if unlabelled and k < 2:
         raise UsageError("Name the number of clusters: --k 1000.")
+    pause_on_signal()
     workshop = open_workshop(samples, embed, place)
     base_model = workshop.model(base, "base")
     clusters = None

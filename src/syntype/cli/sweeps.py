@@ -105,6 +105,7 @@ def _sweep(
 ) -> None:
     from syntype.sweep import plan_sweep, run_sweep
     from syntype.terminal import progress_of, show_table
+    from syntype.training.pausing import pause_on_signal
 
     progress = progress_of(place.quiet)
     if dry_run or not place.quiet:
@@ -112,4 +113,5 @@ def _sweep(
             show_table(*table)
     if dry_run:
         return
+    pause_on_signal()
     sys.stdout.write(f"{run_sweep(config, place, progress)}\n")

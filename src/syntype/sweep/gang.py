@@ -163,10 +163,13 @@ class _Gang:
                 break
         codes = [process.poll() for process in self.processes]
         if pausing.Paused.exit_code in codes:
-            raise pausing.Paused("The training was asked to pause, and wrote a checkpoint.")
-        for rank, code in enumerate(codes):
-            if code not in (0, None):
-                raise TrainingError(self._failure(rank, len(codes), code))
+            raise pausing.Paused(
+                "Paused, as asked, with a checkpoint. The same command goes on from there."
+            )
+        failed = [(code, rank) for rank, code in enumerate(codes) if code not in (0, None)]
+        if failed:  # a killed one (its code is negative) first: the others failed for its silence
+            code, rank = min(failed)
+            raise TrainingError(self._failure(rank, len(codes), code))
 
     def _await(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -68,6 +68,7 @@ def changed(
     found = torch.empty_like(images)
     with torch.random.fork_rng(devices=[]):
         for place, (image, row) in enumerate(zip(images, rows.tolist(), strict=True)):
-            torch.manual_seed(named_seed(seed, "augment", epoch, row))
+            # torch.manual_seed would seed accelerators too, which takes longer than the changes.
+            torch.default_generator.manual_seed(named_seed(seed, "augment", epoch, row))
             found[place] = change(image)
     return found

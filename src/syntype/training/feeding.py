@@ -9,7 +9,8 @@ they give does not depend on how many there are.
 
 import multiprocessing
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,16 +55,13 @@ class Feed:
             ResourceError: A worker was killed, as a rule for want of memory.
         """
         source = _Batches(self.read, self.config, self.seed, epoch, tuple(rows))
-        if self.workers == 0:
-            coming: Iterator[Tensor | SyntypeError] = (source[place] for place in range(len(rows)))
-        else:
-            coming = self._by_workers(source)
-        for found in coming:
-            if isinstance(found, SyntypeError):
-                raise found
-            yield found
+        with closing(self._by_workers(source) if self.workers else source.here()) as coming:
+            for found in coming:
+                if isinstance(found, SyntypeError):
+                    raise found
+                yield found
 
-    def _by_workers(self, source: "_Batches") -> Iterator[Tensor | SyntypeError]:
+    def _by_workers(self, source: "_Batches") -> Generator[Tensor | SyntypeError]:
         changes(self.config, 1)  # imports here what each worker of each epoch would import anew
         forks = "fork" in multiprocessing.get_all_start_methods()
         with warnings.catch_warnings():
@@ -89,6 +87,9 @@ class Feed:
                 f"fewer (--workers {max(1, self.workers // 2)}) or smaller batches "
                 "(--train.batch-size), and run the same command again."
             ) from error
+        finally:
+            # Not left to the iterator's end: an error's traceback would keep it alive.
+            coming._shutdown_workers()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ class _Batches(Dataset[Tensor | SyntypeError]):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def here(self) -> Generator[Tensor | SyntypeError]:
+        """All of them, each prepared when it is asked for."""
+        for place in range(len(self)):
+            yield self[place]
 
     def __getitem__(self, place: int) -> Tensor | SyntypeError:
         """A batch, or why there is none: an exception would arrive wrapped in its traceback."""

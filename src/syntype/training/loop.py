@@ -353,7 +353,10 @@ class _Training:
             asked = pausing.requested()
         if asked and self.step < self.n_steps:
             self.save()
-            raise pausing.Paused(f"Stopped after step {self.step} of {self.n_steps}, as asked.")
+            raise pausing.Paused(
+                f"Paused after step {self.step} of {self.n_steps}, as asked. The same command goes "
+                "on from there."
+            )
 
 
 def _timed(coming: Iterator[Inputs]) -> Iterator[tuple[Inputs, float]]:
