@@ -17,7 +17,7 @@ test-slow: $(DEV) ## the slower tests, which the default leaves out
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
 test-slurm: $(DEV) ## a sweep on a SLURM of one node: apt-get install --no-install-recommends slurm-wlm munge
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm -rP
 
 lint: $(DEV) ## ruff, mypy, spelling, generated docs
 	$(BIN)/ruff check .
