@@ -1,6 +1,7 @@
 """A sweep on a real SLURM: jobs run into their limit, one is killed, and the report is the same."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,12 +15,10 @@ from slurm.cluster import missing, start, stop
 
 pytestmark = pytest.mark.slurm
 
-# Trainings of about a minute.
-SWEEP = [
-    "--data", TINY, "--k", "6", "12", "--objective", "clusters", "random",
-    "--train.batch-size", "8", "--train.epochs", "600", "--train.checkpoint-every", "200",
-    "--evaluate.resamples", "100", "--quiet",
-]  # fmt: skip
+TRAIN = ["--data", TINY, "--train.batch-size", "8", "--train.checkpoint-every", "200", "--quiet"]
+SWEEP = [*TRAIN, "--k", "6", "12", "--objective", "clusters", "random",
+         "--evaluate.resamples", "100"]  # fmt: skip
+LONGER = 80.0  # seconds that a training is to take: more than the limit
 # As little time as SLURM knows. It looks every 30 seconds, so the signal comes within the 30
 # seconds before the last 10.
 PROFILE = """
@@ -99,10 +98,20 @@ def ended(workspace, part):
     return happened(workspace, part, "done") or happened(workspace, part, "failed")
 
 
+def epochs_that_take(seconds, environment, workspace):
+    """How many epochs this machine trains in so many seconds."""
+    n = 50
+    syntype(environment, "train", *TRAIN, "--k", 6, "--train.epochs", n, "--workspace", workspace)
+    (path,) = workspace.glob("train/*/metrics.jsonl")
+    first, *_, last = (json.loads(line)["time"] for line in path.read_text().splitlines())
+    return math.ceil(seconds / (last - first) * n)
+
+
 def test_a_sweep_survives_limits_and_a_kill_and_reports_the_same(cluster, tmp_path):
     workspace, profile = tmp_path / "runs", tmp_path / "profile.toml"
     profile.write_text(PROFILE)
-    options = [*SWEEP, "--workspace", workspace, "--on", "slurm", "--profile", profile]
+    sweep = [*SWEEP, "--train.epochs", epochs_that_take(LONGER, cluster, tmp_path / "trial")]
+    options = [*sweep, "--workspace", workspace, "--on", "slurm", "--profile", profile]
     syntype(cluster, "launch", *options)
     again = syntype(cluster, "launch", *options, check=False)
     assert again.returncode != 0
@@ -136,6 +145,6 @@ def test_a_sweep_survives_limits_and_a_kill_and_reports_the_same(cluster, tmp_pa
     print(syntype(cluster, "launch", "--status", "--workspace", workspace).stdout)
 
     local = tmp_path / "local"
-    syntype(os.environ | {"OMP_NUM_THREADS": "1"}, "sweep", *SWEEP, "--workspace", local)
+    syntype(os.environ | {"OMP_NUM_THREADS": "1"}, "sweep", *sweep, "--workspace", local)
     assert data_of(workspace) == data_of(local)
     assert Path(happened(workspace, "report", "done")[0]["page"]).is_file()

@@ -9,7 +9,7 @@ Legend: b pictures, h x w pixels, k classes, d dimensions, n samples of a batch.
     loss           three blocks of cosines (`negatives`)
     activations    what a forward pass keeps for the way back, counted on the architecture alone
 
-Counted, not measured: allocators keep more than they are asked for (LOG.md has what a GPU showed).
+Counted, not measured: allocators keep more than they are asked for.
 """
 
 import copy
