@@ -17,8 +17,9 @@ from syntype.training.parallel import SOLO, World
 from syntype.training.sampling import draw
 
 # Numbers in the class centres up to which they are copied: a step then sends their gradient, and
-# else the vectors of the batch and their gradient (LOG.md has where the two meet).
-_COPIED_MOST = 1 << 20
+# else the vectors of the batch and their gradient. Where the two take the same time on one machine
+# (benchmarks/split_centres.py, LOG.md).
+_COPIED_MOST = 700_000
 
 
 class Discrimination(Objective):
