@@ -156,7 +156,8 @@ class AugmentConfig:
     crop: float = 0.4
     """Least share of the picture that a random crop keeps; 1 takes the whole picture."""
     flip: bool = True
-    """Mirror half of the pictures; orientation means something for flatfish and snails."""
+    """Mirror half of the pictures; orientation means something for flatfish and snails, and
+    --train.flip=false leaves it."""
     colour: float = 0.0
     """Strength of random changes of brightness, contrast and saturation; 0 is off, 0.4 usual."""
     rand_augment: int = 0
