@@ -18,8 +18,12 @@ _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def clear_disk_errors(path: Path) -> Iterator[None]:
+def clear_disk_errors(path: Path, option: str = "--workspace") -> Iterator[None]:
     """Turn a full disk or a read-only folder into an error that says what to do.
+
+    Args:
+        path: What is written.
+        option: By which the user chose where.
 
     Raises:
         ResourceError: The disk holding `path` is full, or `path` may not be written.
@@ -30,13 +34,13 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
         if error.errno in _OUT_OF_ROOM:
             raise ResourceError(
                 f"The disk holding {path.parent} is full. Free some room, or choose another "
-                "folder with --workspace, and run the same command again: it goes on where it "
+                f"folder with {option}, and run the same command again: it goes on where it "
                 "stopped."
             ) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise ResourceError(
                 f"{path} may not be written ({error.strerror}). Choose another folder with "
-                "--workspace, or mend its permissions."
+                f"{option}, or mend its permissions."
             ) from error
         raise
 

@@ -27,6 +27,7 @@ from syntype.configs.evaluation import (
     TaskOptions,
     ZeroShotConfig,
 )
+from syntype.configs.fetch import FetchConfig, FetchOptions
 from syntype.configs.samples import (
     DataConfig,
     Dtype,
@@ -71,6 +72,8 @@ __all__ = [
     "EvaluateConfig",
     "EvaluateOptions",
     "Expected",
+    "FetchConfig",
+    "FetchOptions",
     "FewShotConfig",
     "KMeansConfig",
     "KMeansOptions",
