@@ -35,6 +35,7 @@ class Site:
         marks: What tells versions apart: "etag", "weak", "date" or "none".
         forbidden: Paths that need a token, which is "secret".
         types: Path to Content-Type.
+        unknown: Headers of a 404.
         elsewhere: Path to the address that it has moved to.
         tokens: What each request gave as its credentials.
     """
@@ -46,6 +47,7 @@ class Site:
     marks: str = "etag"
     forbidden: frozenset = frozenset()
     types: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
     elsewhere: dict[str, str] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
     at_once: int = 0
@@ -81,6 +83,15 @@ def handler_of(site):
             with contextlib.suppress(ConnectionError, BrokenPipeError):
                 super().handle()
 
+        def do_HEAD(self):
+            path = self.path.partition("?")[0]
+            if path not in site.files:
+                self.empty(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(site.files[path])))
+            self.end_headers()
+
         def do_GET(self):
             with site.guard:
                 site.at_once += 1
@@ -92,7 +103,7 @@ def handler_of(site):
                     site.at_once -= 1
 
         def answer(self):
-            path = self.path.removeprefix("/moved")
+            path = self.path.partition("?")[0].removeprefix("/moved")
             asked = self.headers.get("Range", "")
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
             with site.guard:
@@ -105,7 +116,7 @@ def handler_of(site):
             elif path in site.forbidden and site.tokens[-1] != "Bearer secret":
                 self.empty(401)
             elif path not in site.files:
-                self.empty(404)
+                self.empty(404, **site.unknown)
             elif fault in ("busy", "busy-date", "unavailable", "error"):
                 self.refuse(fault)
             elif fault == "nothing":

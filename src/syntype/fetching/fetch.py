@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,22 @@ from syntype.configs import FetchConfig
 from syntype.errors import IncompleteError, ResourceError, UsageError
 from syntype.fetching.hosts import Hosts, Job
 from syntype.fetching.ledger import Ledger
-from syntype.fetching.transfer import Again, Done, Failed, Patience, Stopped, attempt, client
+from syntype.fetching.transfer import (
+    Again,
+    Done,
+    Failed,
+    Patience,
+    Stopped,
+    attempt,
+    client,
+    said_size,
+)  # fmt: skip
 from syntype.fetching.wanted import Wanted
 from syntype.progress import SILENT, Progress, Task
 
 _MB = 1_000_000
 _SPARE = 500 * _MB  # room that a download leaves on the disk
+_ASKED = 16  # files whose size is asked for before
 _NAMED = 5  # failures that the message names; the list has all
 _LOOK = 0.5  # seconds between two looks at whether somebody wants us to stop
 
@@ -86,10 +96,11 @@ def fetch(
     begun, start = datetime.now(UTC), time.monotonic()
     with ledger.locked():
         missing = [one for one in wanted if not ledger.has(one)]
-        check_room(missing, ledger)
+        sized = with_sizes(missing)
+        check_room(sized, ledger)
         work = _Work(ledger, config, patience or Patience(), missing)
         if missing:
-            work.run(progress, n_here=len(wanted) - len(missing))
+            work.run(progress, len(wanted) - len(missing), [one.size for one in sized])
         listed = ledger.fail(work.failures)
         ledger.describe(
             dict(source or {})
@@ -106,6 +117,22 @@ def fetch(
     return Fetched(
         folder=folder, n_files=len(wanted), n_new=len(missing), n_bytes=work.came, seconds=seconds
     )
+
+
+def with_sizes(wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """The files with what their servers say of their sizes, where nothing is published.
+
+    Asked only of few files, once and without patience: it serves the plan and the look at the disk,
+    and no file is measured by it.
+    """
+    unknown = [one for one in wanted if one.size is None]
+    if not unknown or len(unknown) > _ASKED:
+        return wanted
+    found = {}
+    with client(Patience(connect=5.0, silence=5.0), len(unknown)) as session:
+        for one in unknown:
+            found[one.path] = said_size(one, session)
+    return [replace(one, size=found.get(one.path, one.size)) for one in wanted]
 
 
 def _refuse_twins(wanted: Sequence[Wanted]) -> None:
@@ -166,10 +193,16 @@ class _Work:
         self._random = random.Random(0)
         self._bytes, self._guard = 0, threading.Lock()
 
-    def run(self, progress: Progress, n_here: int) -> None:
-        """Until each file is here or has failed."""
+    def run(self, progress: Progress, n_here: int, sizes: Sequence[int | None]) -> None:
+        """Until each file is here or has failed.
+
+        Args:
+            progress: Where to show how far it is.
+            n_here: Files that were here before.
+            sizes: Of those that were not, as far as anybody knows.
+        """
         here = sum(self.ledger.part(one) for one in self.missing)
-        known = [one.size for one in self.missing if one.size is not None]
+        known = [size for size in sizes if size is not None]
         in_bytes = len(known) == len(self.missing)
         n = len(self.missing)
         if n_here:

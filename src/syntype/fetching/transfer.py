@@ -114,6 +114,16 @@ def client(patience: Patience, connections: int) -> httpx2.Client:
     )
 
 
+def said_size(wanted: Wanted, session: httpx2.Client) -> int | None:
+    """What a server says of a file's size when it is asked for nothing else; None if nothing."""
+    try:
+        response = session.head(wanted.url, headers=dict(wanted.headers))
+    except httpx2.HTTPError:
+        return None
+    length = response.headers.get("content-length", "")
+    return int(length) if response.status_code == HTTPStatus.OK and length.isdigit() else None
+
+
 class Part:
     """The part of a file that is here.
 
