@@ -15,7 +15,7 @@ from syntype.data.dataset import SCHEMA, Card, Dataset
 from syntype.data.perceptual import Hashes
 from syntype.errors import UsageError, VectorError
 from syntype.evaluation.leakage import audit
-from syntype.evaluation.training_sets import KNOWN, known_training
+from syntype.evaluation.training_sets import KNOWN, flags, known_training
 
 CONFIG = LeakageConfig()
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "leakage.md"
@@ -165,13 +165,46 @@ def test_what_is_known_of_training_sets():
     assert known_training("open_clip:hf-hub:imageomics/bioclip", "my-own") is None
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "timm:resnet50.a1_in1k",
+        "timm:vit_base_patch16_224.augreg_in21k",
+        "timm:vit_base_patch14_dinov2.lvd142m",
+        "transformers:facebook/dinov2-base",
+    ],
+)
+def test_a_model_that_was_trained_on_pictures_of_a_test_is_told(spec):
+    for benchmark in ("cub", "vlm4bio"):
+        assert known_training(spec, benchmark).pictures == "yes"
+    assert known_training(spec, "nabirds") is None
+
+
+def test_flags_are_told_and_saved_with_the_audit(tmp_path):
+    first, second, looks, _ = sets()
+    bioclip_2 = "open_clip:hf-hub:imageomics/bioclip-2"
+    known = flags(bioclip_2, ["mine", "rare-species", "rare-species"])
+    assert [one.benchmark for one in known] == ["rare-species"]
+    assert flags("", ["rare-species"]) == []
+    found = audit(first, second, looks, CONFIG, names=("a", "b"), known=known)
+    (sentence,) = (text for text in found.sentences() if "training set" in text)
+    assert sentence.startswith(f"{bioclip_2} and rare-species: ")
+    assert "species: yes." in sentence
+    assert "issue 34" in sentence
+    found.save(tmp_path)
+    (saved,) = json.loads((tmp_path / "leakage.json").read_text())["known"]
+    assert (saved["encoder"], saved["pictures"], saved["species"]) == (bioclip_2, "no", "yes")
+    assert saved["source"]
+
+
 def test_the_table_of_training_sets_is_in_order_and_on_the_page():
     page = re.sub(r"\s+", " ", PAGE.read_text())
     for one in KNOWN:
+        encoders = " ".join(f"`{pattern}`" for pattern in one.specs)
+        assert f"| {one.benchmark} | {encoders} | {one.pictures} | {one.species} |" in page
         assert one.benchmark in {*BENCHMARKS, "vlm4bio"}, one
         assert one.source
         assert one.remark
-        assert f"| {one.benchmark} |" in page
     for spec in ("open_clip:hf-hub:imageomics/bioclip", "open_clip:hf-hub:imageomics/bioclip-2"):
         hits = [
             one

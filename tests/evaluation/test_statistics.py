@@ -188,6 +188,55 @@ def test_seeds_of_one_model_are_averaged_and_widen_the_interval():
     assert resample(values[[1, 3]], units).difference(0, 1).p < 0.01
 
 
+def test_the_luck_of_a_draw_that_models_share_cancels_in_their_difference():
+    rng = np.random.default_rng(0)
+    base, luck = 0.5 + 0.05 * rng.standard_normal(300), 0.1 * rng.standard_normal((5, 1))
+    better = base + 0.02 + 0.02 * rng.standard_normal((5, 300))
+    values, units = np.concatenate([base + luck, better + luck]), [f"u{i}" for i in range(300)]
+    options = {"replicates": [0] * 5 + [1] * 5, "resamples": 1000}
+    paired = resample(values, units, occasions=[*range(5)] * 2, **options)
+    alone = resample(values, units, **options)
+    assert paired.difference(1, 0).p < 0.01
+    assert alone.difference(1, 0).p > 0.5
+    assert paired.difference(1, 0).estimate == alone.difference(1, 0).estimate
+    np.testing.assert_allclose(paired.seed_variance, alone.seed_variance)
+    first = resample(values[:5], units, replicates=[0] * 5, resamples=1000).interval(0)
+    for end in ("lower", "upper"):  # an interval does not hang on who else is compared
+        assert getattr(paired.interval(0), end) == pytest.approx(getattr(first, end))
+    order = rng.permutation(10)
+    options["replicates"] = np.repeat([0, 1], 5)[order]
+    mixed = resample(values[order], units, occasions=np.tile(range(5), 2)[order], **options)
+    assert mixed.difference(1, 0).p == paired.difference(1, 0).p
+
+
+def test_draws_that_only_some_models_share_are_not_paired_by_halves():
+    rng = np.random.default_rng(0)
+    values, units = rng.random((4, 60)), [f"u{i}" for i in range(60)]
+    options = {"replicates": [0, 0, 1, 1], "resamples": 400}
+    partly = resample(values, units, occasions=[0, 1, 1, 2], **options).difference(0, 1)
+    assert partly.lower < partly.estimate < partly.upper
+
+
+def test_intervals_of_differences_cover_where_draws_are_shared():
+    rng = np.random.default_rng(5)
+    units, covered, n_sets = [f"u{i}" for i in range(60)], 0, 200
+    for seed in range(n_sets):
+        luck, own = 0.1 * rng.standard_normal((5, 1)), 0.02 * rng.standard_normal((2, 5, 1))
+        values = 0.5 + 0.1 * rng.standard_normal(60) + luck + own
+        values[1] += 0.03 + 0.05 * rng.standard_normal(60)
+        drawn = resample(
+            values.reshape(10, 60),
+            units,
+            replicates=np.repeat([0, 1], 5),
+            occasions=np.tile(range(5), 2),
+            resamples=400,
+            seed=seed,
+        )
+        difference = drawn.difference(1, 0)
+        covered += difference.lower <= 0.03 <= difference.upper
+    assert 0.92 <= covered / n_sets <= 0.98, covered / n_sets
+
+
 def test_seeds_listed_in_any_order():
     rng = np.random.default_rng(0)
     values, units = rng.random((4, 30)), [f"u{i}" for i in range(30)]
@@ -269,6 +318,7 @@ def test_holm_worked_example():
         (UsageError, "--evaluate.confidence of at least", {"confidence": 0.4}),
         (UsageError, "replicates must number", {"replicates": [1]}),
         (UsageError, "replicates must number", {"replicates": [0, 0]}),
+        (UsageError, "occasions must number", {"occasions": [0, 1]}),
     ],
 )
 def test_bad_input(error, message, change):

@@ -4,6 +4,8 @@ import pytest
 
 from fakes.versus import fake_entries
 from syntype.configs import EvaluateConfig
+from syntype.data.benchmarks.registry import BENCHMARKS
+from syntype.data.load import parse_spec as data_spec
 from syntype.encoders.spec import parse_spec
 from syntype.report.published import aliases, all_published, columns_beside, published
 from syntype.report.versus import contrast
@@ -81,6 +83,13 @@ def test_benchmarks_and_models_are_found_by_any_of_their_names():
         assert published(BIOCLIP, name, "few-shot") == expected
     assert published("bioclip", "rare-species", "few-shot") == expected
     assert published("dino", "meta-album-fng", "few-shot")[0].value == 20.0
+
+
+def test_parts_of_sets_are_found_by_the_names_that_the_page_asks_for():
+    for code in BENCHMARKS["meta-album"].parts:
+        assert not code or published("BioCLIP", f"meta-album-{code.lower()}", "zero-shot")
+    assert published("BioCLIP", "IDLE-OO-Camera-Traps", "zero-shot")
+    assert data_spec("meta-album-ins=meta-album:FOLDER#INS")[0] == "meta-album-ins"
 
 
 def test_what_is_not_known_is_not_guessed():

@@ -134,6 +134,24 @@ def test_pairs_are_those_of_resample_with_the_better_model_first(three):
     assert [one.p_holm for one in pairs] == holm([one.p for one in pairs])
 
 
+def test_few_shot_draws_that_models_share_are_paired():
+    def compared(keys):
+        entries = [
+            replace(one, scores=Scores(one.scores.table, {"episodesKey": key} if key else {}))
+            for one, key in zip(
+                fake_entries({"one": 0.6, "other": 0.5}, (("A", "few-shot"),), episodes=5),
+                keys,
+                strict=True,
+            )
+        ]
+        return contrast(entries, QUICK, metrics=["species1Shot"])
+
+    shared, apart, unknown = compared("aa"), compared("ab"), compared(["", ""])
+    assert apart.pairs == unknown.pairs
+    assert shared.pairs != apart.pairs
+    assert shared.pairs[0].difference.estimate == apart.pairs[0].difference.estimate
+
+
 def test_there_are_enough_draws_for_the_correction_to_find_anything():
     skills = {f"m{number}": 0.2 + 0.6 * (number > 0) for number in range(12)}
     versus = contrast(fake_entries(skills), QUICK)

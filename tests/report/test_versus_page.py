@@ -167,6 +167,14 @@ def test_a_published_number_changes_no_measured_one(folder, numbers, tmp_path, c
     assert measured_parts(tmp_path) == measured_parts(folder)
 
 
+@pytest.mark.parametrize(
+    ("title", "start"), [("Which?", "Which? Every"), ("Birds", "Birds. Every")]
+)
+def test_the_caption_of_the_latex_table_starts_with_one_full_stop(numbers, tmp_path, title, start):
+    write_versus(numbers[0], tmp_path, title=title)
+    assert rf"\caption{{{start} model" in (tmp_path / "comparison.tex").read_text()
+
+
 def test_the_json_holds_every_number(folder, numbers):
     versus, beside = numbers
     content = json.loads((folder / "comparison.json").read_text())

@@ -10,6 +10,7 @@ import pytest
 
 from fakes.models import write_open_clip
 from fakes.sweeps import tiny_sweep
+from fakes.versus import fake_entries
 from syntype.configs import (
     EvaluateConfig,
     FewShotConfig,
@@ -123,6 +124,25 @@ def test_models_of_finished_evaluations_are_compared(workshop: Workshop, tmp_pat
     wanted = macro_mean(scores.values("speciesHit@1"), scores.column("species"))
     column = next(one.key for one in versus.columns if one.metric == "speciesHit@1")
     assert found[column, "pixels"] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("split", ["test", "all", "val"])
+def test_published_numbers_stand_beside_a_test_split_or_all_pictures(
+    tmp_path: Path, split: str
+) -> None:
+    bioclip = "open_clip:hf-hub:imageomics/bioclip"
+    folders = []
+    for entry in fake_entries({bioclip: 0.6, "pixels": 0.3}, (("rare-species", "zero-shot"),)):
+        folder = tmp_path / entry.model.rpartition("/")[2]
+        entry.scores.save(folder)
+        record = {"model": entry.model, "data": "rare-species", "split": split, "task": entry.task}
+        (folder / "record.json").write_text(json.dumps(record))
+        folders.append(folder)
+    versus, page = compare_runs(folders, OPTIONS.evaluate, tmp_path)
+    ending = "" if split == "test" else f", {split}"
+    assert versus.columns[0].set == f"rare-species{ending}"
+    shown = json.loads((page.parent / "comparison.json").read_text())["published"]
+    assert [one["benchmark"] for one in shown] == ["Rare Species"] * (0 if split == "val" else 4)
 
 
 @pytest.mark.slow

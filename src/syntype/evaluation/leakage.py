@@ -27,6 +27,7 @@ from syntype.configs import LeakageConfig
 from syntype.data.dataset import Dataset
 from syntype.data.perceptual import Hashes, near_pairs
 from syntype.errors import VectorError
+from syntype.evaluation.training_sets import Flag
 
 SCHEMA = pa.schema(
     [
@@ -77,6 +78,7 @@ class Audit:
         n_unhashed: Pictures of both that are too flat to compare by their looks.
         failures: Id and reason of pictures that cannot be read.
         compared: How: exact, near, cosine.
+        known: What is written of the encoder's training set and these sets.
     """
 
     first: str
@@ -88,6 +90,7 @@ class Audit:
     n_unhashed: int
     failures: Sequence[tuple[str, str]]
     compared: Sequence[str]
+    known: Sequence[Flag] = ()
 
     def affected(self) -> list[str]:
         """Ids of the second set's pictures that have a pair, sorted."""
@@ -108,6 +111,7 @@ class Audit:
             "unhashed": self.n_unhashed,
             "failures": [list(one) for one in self.failures],
             "species": [asdict(one) for one in self.overlaps],
+            "known": [asdict(one) for one in self.known],
         }
 
     def save(self, folder: Path) -> None:
@@ -152,7 +156,7 @@ class Audit:
             text.append(f"{self.n_unhashed:,} pictures are too flat to be compared by their looks.")
         if self.failures:
             text.append(f"{len(self.failures):,} pictures cannot be read: {self.failures[0]} ...")
-        return text
+        return text + [one.sentence() for one in self.known]
 
 
 def audit(
@@ -163,6 +167,7 @@ def audit(
     *,
     names: tuple[str, str],
     vectors: Vectors | None = None,
+    known: Sequence[Flag] = (),
 ) -> Audit:
     """Compare two sets; a picture is not compared with itself where they share an id.
 
@@ -173,6 +178,7 @@ def audit(
         config: Thresholds.
         names: What to call the two.
         vectors: Unit vectors of both by one encoder; None compares none.
+        known: What is written of that encoder's training set, to be told with the rest.
 
     Memory beyond the inputs: blocks of 2^22 comparisons.
 
@@ -208,6 +214,7 @@ def audit(
         n_unhashed=sum(int((~side.usable).sum()) - len(side.failures) for side in hashes),
         failures=sorted(set(failures)),
         compared=compared,
+        known=tuple(known),
     )
 
 

@@ -20,7 +20,8 @@ little where classes have few units (measured in `docs/reference/evaluation.md`)
 A class with one unit shows no spread of its own: its residual is taken from the mean of all
 classes, which is the conservative choice of survey sampling for a lonely primary unit.
 
-    m rows (models or metrics), g models after seeds are averaged, n queries, u units, b resamples
+    m rows (models or metrics), g models after seeds are averaged, o occasions, n queries, u units,
+    b resamples
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,10 +35,10 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from syntype.errors import DataError, UsageError
+from syntype.evaluation.influence import Cells, Influence, average
 from syntype.provenance import named_seed
 
 _CHUNK_CELLS = 2**22  # weights drawn at a time: 32 MiB
-_AGREEMENT = 0.15  # working intraclass correlation of the pictures of a unit
 _NO_SPREAD = 1e-12  # a standard error below this is rounding
 
 
@@ -83,32 +84,22 @@ class Difference(Interval):
 
 
 @dataclass(frozen=True)
-class _Influence:
-    """What one row (or the mean of several seeds) contributes."""
-
-    estimate: float
-    psi: Float[np.ndarray, "u"]
-    freedom: float
-    n: int
-    n_units: int
-
-
-@dataclass(frozen=True)
 class Resampled:
     """Estimates of several models and the draws that they share; made by `resample`.
 
     Attributes:
         draws: Deviations of each resample from the estimate, before the expansion.
-        seed_variance: Variance of each model's estimate due to its seeds; 0 for a single seed.
-        n_seeds: Rows of each model.
+        seeds: What each occasion (see `resample`) adds to a model's estimate, so that the sum of
+            their squares is the variance due to them; 0 for a single seed.
+        saw: Which occasions each model saw.
         known: Which queries have a value.
         bounds: The range of each row's values where it is [0, 1], else (-inf, inf).
     """
 
-    influence: Sequence[_Influence]
+    influence: Sequence[Influence]
     draws: Float[np.ndarray, "b g"]
-    seed_variance: Float[np.ndarray, "g"]
-    n_seeds: Int[np.ndarray, "g"]
+    seeds: Float[np.ndarray, "o g"]
+    saw: Bool[np.ndarray, "o g"]
     known: Bool[np.ndarray, "g n"]
     bounds: Sequence[tuple[float, float]]
     confidence: float
@@ -118,10 +109,15 @@ class Resampled:
         """The mean of each model, NaN where no query has a value."""
         return np.array([one.estimate for one in self.influence])
 
+    @cached_property
+    def seed_variance(self) -> Float[np.ndarray, "g"]:
+        """Variance of each model's estimate due to its seeds."""
+        return (self.seeds**2).sum(axis=0)
+
     def interval(self, i: int) -> Interval:
         """The estimate of model `i` with its interval."""
         one = self.influence[i]
-        expansion = self._expansion(one.psi, one.freedom, [i])
+        expansion = self._expansion([one.variance, self._of_seeds(i)])
         ends = _ends(one, self.draws[:, i] * expansion, self.confidence, self.bounds[i])
         return Interval(**ends)
 
@@ -137,27 +133,30 @@ class Resampled:
                 "paired. Compare one metric at a time, scored on the same data."
             )
         one, other = self.influence[i], self.influence[j]
-        both = _Influence(
+        both = Influence(
             one.estimate - other.estimate, one.psi - other.psi, one.freedom, one.n, one.n_units
         )
-        drawn = (self.draws[:, i] - self.draws[:, j]) * self._expansion(
-            both.psi, both.freedom, [i, j]
-        )
-        if i == j or not self._spreads(both.psi, [i, j]):
+        parts = [both.variance, *self._of_both_seeds(i, j)]
+        drawn = (self.draws[:, i] - self.draws[:, j]) * self._expansion(parts)
+        if i == j or sum(variance for variance, _ in parts) <= _NO_SPREAD**2:
             drawn = np.zeros_like(drawn)
         (low, high), (low_j, high_j) = self.bounds[i], self.bounds[j]
         ends = _ends(both, drawn, self.confidence, (low - high_j, high - low_j))
         return Difference(**ends, p=_p_value(both, drawn))
 
-    def _spreads(self, psi: Float[np.ndarray, "u"], models: Sequence[int]) -> bool:
-        return bool(psi @ psi + self.seed_variance[models].sum() > _NO_SPREAD**2)
+    def _of_seeds(self, i: int) -> tuple[float, float]:
+        """The variance of model `i` due to its seeds, and its degrees of freedom."""
+        return float(self.seed_variance[i]), float(self.saw[:, i].sum() - 1)
 
-    def _expansion(
-        self, psi: Float[np.ndarray, "u"], freedom: float, models: Sequence[int]
-    ) -> float:
+    def _of_both_seeds(self, i: int, j: int) -> list[tuple[float, float]]:
+        """Likewise of the difference: what both saw cancels as far as they agree on it."""
+        if not np.array_equal(self.saw[:, i], self.saw[:, j]):
+            return [self._of_seeds(i), self._of_seeds(j)]
+        apart = self.seeds[:, i] - self.seeds[:, j]
+        return [(float(apart @ apart), self._of_seeds(i)[1])]
+
+    def _expansion(self, parts: Iterable[tuple[float, float]]) -> float:
         """t/z at Satterthwaite's degrees of freedom of the units' and the seeds' variances."""
-        parts = [(float(psi @ psi), freedom)]
-        parts += [(float(self.seed_variance[i]), float(self.n_seeds[i] - 1)) for i in models]
         parts = [(variance, df) for variance, df in parts if variance > _NO_SPREAD**2]
         if not parts:
             return 1.0
@@ -173,6 +172,7 @@ def resample(
     *,
     classes: Sequence[str] | None = None,
     replicates: Sequence[int] | Int[np.ndarray, "m"] | None = None,
+    occasions: Sequence[int] | Int[np.ndarray, "m"] | None = None,
     resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -186,6 +186,9 @@ def resample(
         replicates: Which model each row is a seed of, numbered from 0 without gaps; None takes
             each row for a model of its own. Seeds are averaged, and their spread is part of the
             interval, so that it covers the noise of training too.
+        occasions: What each row saw, numbered from 0: rows of several models with one number saw
+            the same draw of the task (a few-shot episode), whose luck they share, so that it is
+            paired like the units. None takes each row for an occasion of its own.
         resamples: Number of draws.
         confidence: Confidence of the intervals, at least 0.5.
         seed: Seed of the draws. They depend on it and on the sorted list of units only.
@@ -194,25 +197,27 @@ def resample(
 
     Raises:
         DataError: Lengths differ, there are no queries, values are infinite, or a unit is unknown.
-        UsageError: Too few resamples for the confidence, or `replicates` are not numbered so.
+        UsageError: Too few resamples for the confidence, `replicates` are not numbered so, or a
+            model saw an occasion twice.
     """
     groups = _checked(values, units, classes, replicates, resamples, confidence)
     names, unit = np.unique(np.asarray(units, dtype=object), return_inverse=True)
     of_class = np.zeros(len(unit), dtype=np.int64)
     if classes is not None:
         of_class = np.unique(np.asarray(classes, dtype=object), return_inverse=True)[1]
-    cells = _Cells.of(of_class, unit, len(names))
+    cells = Cells.of(of_class, unit, len(names))
     rows = [cells.influence(row) for row in np.asarray(values, dtype=np.float64)]
     members = [np.flatnonzero(groups == model) for model in range(groups.max() + 1)]
-    merged = [_average([rows[i] for i in of]) for of in members]
+    merged = [average([rows[i] for i in of]) for of in members]
     psi = np.stack([one.psi for one in merged], axis=1)
-    seeds = _seed_deviations(rows, members)
+    place = _places(groups, occasions)
+    seeds, saw = _seed_deviations(rows, members, place)
     known = ~np.isnan(values)
     return Resampled(
         influence=merged,
         draws=_draw(psi, seeds, resamples, seed),
-        seed_variance=(seeds**2).sum(axis=0),
-        n_seeds=np.array([len(of) for of in members]),
+        seeds=seeds,
+        saw=saw,
         known=np.stack([known[of].all(axis=0) for of in members]),
         bounds=[_range(values[of]) for of in members],
         confidence=confidence,
@@ -280,98 +285,42 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Queries grouped by class and unit: all that the means depend on."""
-
-    of_query: Int[np.ndarray, "n"]
-    of_class: Int[np.ndarray, "cells"]
-    of_unit: Int[np.ndarray, "cells"]
-    n_units: int
-
-    @classmethod
-    def of(
-        cls, classes: Int[np.ndarray, "n"], unit: Int[np.ndarray, "n"], n_units: int
-    ) -> "_Cells":
-        keys, of_query = np.unique(classes * n_units + unit, return_inverse=True)
-        return cls(of_query, keys // n_units, keys % n_units, n_units)
-
-    def influence(self, row: Float[np.ndarray, "n"]) -> _Influence:
-        """The mean over classes of the class means, and each unit's influence on it.
-
-        With n_cu queries and sum s_cu of class c in unit u, N_c = sum of n_cu, C classes:
-        theta_c = sum of s_cu / N_c, and
-        psi_u = 1/C sum over c of (s_cu - n_cu theta_c) / (N_c sqrt(a_cu)), where a_cu is the
-        share of the variance of s_cu that its residual keeps; 1 - 1/units for units of one size.
-        """
-        known = ~np.isnan(row)
-        size = np.bincount(self.of_query[known], minlength=len(self.of_class))
-        present = size > 0
-        if not present.any():
-            return _Influence(np.nan, np.zeros(self.n_units), 1.0, 0, 0)
-        total = np.bincount(self.of_query[known], row[known], minlength=len(size))[present]
-        size, unit = size[present], self.of_unit[present]
-        _, code, cells = np.unique(self.of_class[present], return_inverse=True, return_counts=True)
-        n_class = np.bincount(code, size)
-        mean = np.bincount(code, total) / n_class
-        estimate, lonely = float(mean.mean()), cells == 1
-        # Variance of a unit's sum, up to a factor, if its pictures agree as _AGREEMENT says; with
-        # it the share of that variance which is left in the residual.
-        variance = size * (1 - _AGREEMENT + _AGREEMENT * size)
-        spread, share = np.bincount(code, variance), size / n_class[code]
-        left = 1 - 2 * share + share**2 * spread[code] / variance
-        residual = (total - size * np.where(lonely, estimate, mean)[code]) / n_class[code]
-        residual /= np.sqrt(np.where(lonely[code], 1, left))
-        n_effective = spread**2 / np.bincount(code, variance**2)
-        return _Influence(
-            estimate,
-            np.bincount(unit, residual / len(n_class), minlength=self.n_units),
-            _degrees_of_freedom(spread / n_class**2, n_effective, lonely),
-            int(size.sum()),
-            len(np.unique(unit)),
+def _places(
+    groups: Int[np.ndarray, "m"], occasions: Sequence[int] | Int[np.ndarray, "m"] | None
+) -> Int[np.ndarray, "m"]:
+    """The occasion of each row, once no model has one twice."""
+    place = np.arange(len(groups)) if occasions is None else np.asarray(occasions)
+    if len(place) != len(groups) or len(set(zip(groups, place, strict=True))) < len(groups):
+        raise UsageError(
+            f"occasions must number what each of the {len(groups)} rows saw, each once a model."
         )
-
-
-def _degrees_of_freedom(
-    variance: Float[np.ndarray, "c"],
-    n_effective: Float[np.ndarray, "c"],
-    lonely: Bool[np.ndarray, "c"],
-) -> float:
-    """Satterthwaite's, of a sum over classes; the lonely ones share one estimate of variance."""
-    squares = float((variance**2 / np.maximum(n_effective - 1, 1e-9))[~lonely].sum())
-    if lonely.any():
-        squares += float(variance[lonely].sum()) ** 2 / max(int(lonely.sum()) - 1, 1)
-    return max(float(variance.sum()) ** 2 / squares, 1.0)
-
-
-def _average(rows: Sequence[_Influence]) -> _Influence:
-    """The mean of the seeds of one model."""
-    if len(rows) == 1:
-        return rows[0]
-    return _Influence(
-        float(np.mean([row.estimate for row in rows])),
-        np.mean([row.psi for row in rows], axis=0),
-        min(row.freedom for row in rows),
-        min(row.n for row in rows),
-        min(row.n_units for row in rows),
-    )
+    return place
 
 
 def _seed_deviations(
-    rows: Sequence[_Influence], members: Sequence[Int[np.ndarray, "..."]]
-) -> Float[np.ndarray, "m g"]:
-    """What each row, as a seed, adds to its model's mean; scaled to the unbiased variance."""
-    deviations = np.zeros((len(rows), len(members)))
+    rows: Sequence[Influence],
+    members: Sequence[Int[np.ndarray, "..."]],
+    place: Int[np.ndarray, "m"],
+) -> tuple[Float[np.ndarray, "o g"], Bool[np.ndarray, "o g"]]:
+    """What each occasion, as a seed, adds to a model's mean; scaled to the unbiased variance.
+
+    Returns:
+        That, and which occasions each model saw.
+    """
+    deviations = np.zeros((place.max() + 1, len(members)))
+    saw = np.zeros(deviations.shape, dtype=bool)
     for model, of in enumerate(members):
+        saw[place[of], model] = True
         if len(of) > 1:
             estimates = np.array([rows[i].estimate for i in of])
             scale = 1 / np.sqrt(len(of) * (len(of) - 1))
-            deviations[of, model] = np.nan_to_num(estimates - estimates.mean()) * scale
-    return deviations
+            apart = np.nan_to_num(estimates - estimates.mean()) * scale
+            deviations[place[of], model] = apart
+    return deviations, saw
 
 
 def _draw(
-    psi: Float[np.ndarray, "u g"], seeds: Float[np.ndarray, "m g"], resamples: int, seed: int
+    psi: Float[np.ndarray, "u g"], seeds: Float[np.ndarray, "o g"], resamples: int, seed: int
 ) -> Float[np.ndarray, "b g"]:
     """Sums of centred Exp(1) weights times influences, all models under the same weights."""
     rng = np.random.default_rng(named_seed(seed, "bootstrap of units"))
@@ -393,7 +342,7 @@ def _chunks(total: int, width: int) -> Iterable[int]:
 
 
 def _ends(
-    one: _Influence,
+    one: Influence,
     drawn: Float[np.ndarray, "b"],
     confidence: float,
     bounds: tuple[float, float],
@@ -422,7 +371,7 @@ def _tail(resamples: int, confidence: float) -> int:
     return floor((1 - confidence) / 2 * (resamples + 1) + 1e-9)
 
 
-def _p_value(one: _Influence, drawn: Float[np.ndarray, "b"]) -> float | None:
+def _p_value(one: Influence, drawn: Float[np.ndarray, "b"]) -> float | None:
     if one.n_units < 2:
         return None
     if one.estimate == 0:

@@ -37,6 +37,10 @@ class Known:
 _BIOCLIP = ("*imageomics/bioclip",)
 _BIOCLIP_2 = ("*imageomics/bioclip-2", "*imageomics/bioclip-2.5-vith14")
 _INAT_ONLY = ("*imageomics/bioclip-vit-b-16-inat-only",)
+_IMAGENET = (
+    *("timm:*in1k*", "timm:*in21k*", "timm:*in22k*"),
+    *("timm:*lvd142m*", "transformers:*dinov2*"),
+)
 _CRAWLED = ("open_clip:*/openai", "open_clip:*/laion*", "open_clip:*/webli", "unicom:*")
 
 KNOWN: Sequence[Known] = (
@@ -83,6 +87,19 @@ KNOWN: Sequence[Known] = (
     ),
     *(
         Known(
+            _IMAGENET,
+            benchmark,
+            "yes",
+            "yes",
+            "the list of CUB's test files that are in ImageNet's training set (Mallya 2018, "
+            "gist.github.com/arunmallya/a6889f151483dcb348fa70523cb4f578); the larger ImageNets, "
+            "and with them LVD-142M of DINOv2 (Oquab et al. 2023), hold that set",
+            "Take the files listed there out of the test.",
+        )
+        for benchmark in ("cub", "vlm4bio")
+    ),
+    *(
+        Known(
             _CRAWLED,
             benchmark,
             "unknown",
@@ -93,6 +110,46 @@ KNOWN: Sequence[Known] = (
         for benchmark in ("rare-species", "inat21", "cub", "nabirds", "vlm4bio", "meta-album")
     ),
 )
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What is known of one encoder and one benchmark, as it is told and saved.
+
+    Attributes:
+        encoder: Spec of the encoder.
+        benchmark: Name of the benchmark as `--data` takes it.
+        pictures, species, source, remark: See `Known`.
+    """
+
+    encoder: str
+    benchmark: str
+    pictures: Contained
+    species: Contained
+    source: str
+    remark: str
+
+    def sentence(self) -> str:
+        """The same in words."""
+        return (
+            f"{self.encoder} and {self.benchmark}: pictures in its training set: {self.pictures}; "
+            f"species: {self.species}. {self.remark} (Source: {self.source}.)"
+        )
+
+
+def flags(encoder: str, benchmarks: Sequence[str]) -> list[Flag]:
+    """What is known of the encoder's training set and each of the benchmarks, in their order.
+
+    Args:
+        encoder: Spec of the encoder, "" for none.
+        benchmarks: Names as `--data` takes them; others than published ones are passed over.
+    """
+    known = [(name, known_training(encoder, name)) for name in dict.fromkeys(benchmarks)]
+    return [
+        Flag(encoder, name, one.pictures, one.species, one.source, one.remark)
+        for name, one in known
+        if one
+    ]
 
 
 def known_training(spec: str, benchmark: str) -> Known | None:

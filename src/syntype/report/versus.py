@@ -1,7 +1,8 @@
 """Any number of models on any number of sets: who is best where, and who cannot be told from it.
 
 A column is one metric of one task on one set. Within it all models answer the same queries and
-share the draws of `evaluation.statistics.resample`, so that differences are paired. All pairs of
+share the draws of `evaluation.statistics.resample`, so that differences are paired; where they
+learnt from the same few-shot episodes, those are paired, too. All pairs of
 the column are tested and their p-values corrected together (Holm 1979): as the best model is picked
 by the same scores, a correction for the comparisons with the best alone would promise too much.
 What is tied is what these tests cannot tell from the best of its column.
@@ -175,12 +176,14 @@ class _Aligned:
         first: The scores of the first model, for labels and units.
         rows: The metric of each model in each draw of the task.
         values: Its mean over the draws, NaN where a query has none.
+        same_draws: Whether all models are known to have seen the same draws.
     """
 
     models: list[str]
     first: Scores
     rows: list[Float[np.ndarray, "s n"]]
     values: Float[np.ndarray, "m n"]
+    same_draws: bool
 
     @classmethod
     def of(cls, place: str, metric: str, of_model: Mapping[str, Scores]) -> "_Aligned":
@@ -195,20 +198,24 @@ class _Aligned:
         first, *others = by_id
         for other in others:
             _check_pair(place, metric, (other, by_id[other]), (first, by_id[first]))
+        draws = {one.summary.get("episodesKey") for one in by_id.values()}
         return cls(
             list(by_id),
             by_id[first],
             [one.rows(metric) for one in by_id.values()],
             stack(list(by_id.values()), metric),
+            len(draws) == 1 and None not in draws,
         )
 
     def resample(self, config: EvaluateConfig, classes: Sequence[str] | None) -> Resampled:
         """The draws that all models share."""
+        n_draws = [len(of) for of in self.rows]
         return resample(
             np.concatenate(self.rows).astype(np.float64),
             self.first.column("unit"),
             classes=classes,
-            replicates=np.repeat(np.arange(len(self.rows)), [len(of) for of in self.rows]),
+            replicates=np.repeat(np.arange(len(self.rows)), n_draws),
+            occasions=np.concatenate([np.arange(n) for n in n_draws]) if self.same_draws else None,
             resamples=config.resamples,
             confidence=config.confidence,
             seed=config.seed,

@@ -81,7 +81,7 @@ def write_versus(
     )
     files.write_text(folder / "comparison.csv", tables.as_csv(versus_tables.wide(versus, beside)))
     files.write_text(folder / "pairs.csv", tables.as_csv(versus_tables.long(versus)))
-    caption = f"{title}. {_caption(versus)}"
+    caption = f"{title}{'' if title.endswith(('.', '?', '!')) else '.'} {_caption(versus)}"
     files.write_text(folder / "comparison.tex", versus_tables.latex(versus, beside, caption))
     svg = file_bytes(drawn.wide, "svg")
     files.write_bytes(folder / "comparison.svg", svg)

@@ -1,6 +1,7 @@
 """From folders of finished runs to one comparison of models."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from syntype import files
@@ -9,7 +10,7 @@ from syntype.errors import DataNotFoundError
 from syntype.evaluation.scores import Scores
 from syntype.provenance import environment, plain
 from syntype.report.data import Average
-from syntype.report.published import columns_beside
+from syntype.report.published import PublishedColumn, columns_beside
 from syntype.report.versus import Entry, contrast
 from syntype.report.versus_data import Versus
 from syntype.report.versus_page import write_versus
@@ -17,6 +18,8 @@ from syntype.runs import Run
 from syntype.sweep.sweep import read_outcome
 from syntype.version import __version__
 
+_ALL = ", all"
+"""How the name of a set ends of which all pictures were scored, as published scores often are."""
 _TITLE = "Which model represents these species best?"
 
 
@@ -63,11 +66,17 @@ def compare_runs(
             versus,
             run.path("report"),
             title=_TITLE,
-            beside=columns_beside(versus),
+            beside=_published(versus),
             provenance={**environment(), "run": run.key},
         )
         run.finish(entries=len(names))
     return versus, page
+
+
+def _published(versus: Versus) -> tuple[PublishedColumn, ...]:
+    """What was published on these sets, whether their test split or all pictures were scored."""
+    columns = [replace(one, set=one.set.removesuffix(_ALL)) for one in versus.columns]
+    return columns_beside(replace(versus, columns=tuple(columns)))
 
 
 def entries_of(folder: Path) -> list[Entry]:

@@ -12,7 +12,7 @@ from syntype.data.dataset import Dataset
 from syntype.data.load import parse_spec
 from syntype.data.perceptual import hash_pictures
 from syntype.evaluation.leakage import Audit, audit
-from syntype.evaluation.training_sets import known_training
+from syntype.evaluation.training_sets import flags
 from syntype.progress import Progress
 from syntype.provenance import plain
 from syntype.runs import Run
@@ -66,20 +66,29 @@ def audit_leaks(
         hash_pictures(dataset, memory, workers=place.workers or 4, progress=progress)
         for dataset in (first, second)
     )
-    found = audit(first, second, (hashes[0], hashes[1]), config, names=names, vectors=vectors)
+    benchmarks = [parse_spec(spec)[1] for spec in (*samples.data, *against)]
+    found = audit(
+        first,
+        second,
+        (hashes[0], hashes[1]),
+        config,
+        names=names,
+        vectors=vectors,
+        known=flags(encoder, benchmarks),
+    )
     asked = {
         "version": __version__,
         "first": first.revision,
         "second": second.revision,
         "encoder": encoder,
+        "benchmarks": benchmarks,
         "leakage": plain(config),
     }
     run = Run.at(place.workspace, "leakage", asked)
     with run.working():
         found.save(run.folder)
         run.finish(pairs=found.pairs.num_rows)
-    known = _known(encoder, [*samples.data, *against])
-    return [*found.sentences(), *known], run.folder, _table(found)
+    return found.sentences(), run.folder, _table(found)
 
 
 def _names(dataset: Dataset) -> list[str]:
@@ -94,19 +103,6 @@ def _readable(
     there = set(vectors.ids)
     kept = dataset.select(np.array([name in there for name in dataset.ids], dtype=bool))
     return kept, vectors.take(vectors.rows_of(kept.ids))
-
-
-def _known(encoder: str, specs: Sequence[str]) -> list[str]:
-    """What is known of the encoder's training set and the published benchmarks among `specs`."""
-    found = []
-    for spec in specs:
-        benchmark = parse_spec(spec)[1]
-        if encoder and (known := known_training(encoder, benchmark)):
-            found.append(
-                f"{encoder} and {benchmark}: pictures in its training set: {known.pictures}; "
-                f"species: {known.species}. {known.remark} (Source: {known.source}.)"
-            )
-    return found
 
 
 def _table(found: Audit) -> Table:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from fakes.benchmarks import WRITERS
+from fakes.pictures import write_picture
 from syntype.configs import DataConfig
 from syntype.data.benchmarks.read import read_benchmark
+from syntype.data.benchmarks.registry import BENCHMARKS
 from syntype.data.dataset import Dataset
 from syntype.data.load import load_dataset
 from syntype.errors import DataError, DataNotFoundError, UsageError
@@ -122,6 +124,35 @@ def test_meta_album_names_by_the_ways_of_each_set(tmp_path: Path) -> None:
     }
     assert "Betel" in dataset.column("vernacularName")
     assert set(dataset.column("taxonGroup")) == {"FNG", "MED_LF", "INS", "PLT_DOC"}
+
+
+# Class strings as the eight sets have them, and what is read from each: species, genus, family.
+META_ALBUM = {
+    "FNG": ("Amanita muscaria (L.) Lam., 1783", "Amanita muscaria", "Amanita", ""),
+    "INS": ("Apidae", "Apidae", "", "Apidae"),
+    "INS_2": ("Lycorma delicatula", "Lycorma delicatula", "Lycorma", ""),
+    "MED_LF": ("Piper Betle (Betel)", "Piper betle", "Piper", ""),
+    "PLK": ("G_delicatula_detritus", "G_delicatula_detritus", "", ""),
+    "PLT_DOC": ("Tomato Early blight leaf", "Tomato Early blight leaf", "", ""),
+    "PLT_NET": ("Lamium_galeobdolon", "Lamium galeobdolon", "Lamium", ""),
+    "PLT_VIL": ("Grape___Esca_(Black_Measles)", "Grape___Esca_(Black_Measles)", "", ""),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in BENCHMARKS["meta-album"].parts if code])
+def test_each_set_of_meta_album_is_read_as_bioclip_lays_it_out(code: str, tmp_path: Path) -> None:
+    label, species, genus, family = META_ALBUM[code]
+    ending = "png" if code == "PLK" else "jpg"
+    folder = tmp_path / "meta-album" / f"{code}_Mini" / "val"
+    rows = [f'{row},"{label}/{row}.{ending}","{label}"' for row in range(2)]
+    for row in range(2):
+        write_picture(folder / label / f"{row}.{ending}", f"{label}{row}")
+    (folder / "metadata.csv").write_text("\n".join([",filepath,class", *rows]))
+    dataset = read("meta-album", tmp_path, code)
+    assert names(dataset, "verbatimIdentification", "species", "genus", "family") == {
+        (label, species, genus, family)
+    }
+    assert dataset.counts("taxonGroup") == {code: 2}
 
 
 def test_meta_album_one_set_alone(tmp_path: Path) -> None:
