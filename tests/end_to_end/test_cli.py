@@ -211,6 +211,18 @@ def test_every_exit_code_is_documented() -> None:
     assert codes - {1} | {0, EXIT_INTERRUPTED, EXIT_OUR_FAULT} == documented
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_verbs_and_options(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where shells' start files lie
+    script = tmp_path / "completion"
+    assert run("--install-completion", "--shell", shell, "--output", str(script)) == 0
+    text = script.read_text()
+    for word in ("sweep", "evaluate", "train.epochs", "plus-plus"):
+        assert word in text
+
+
 def test_every_option_that_a_message_names_can_be_typed() -> None:
     page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     option = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
@@ -226,6 +238,21 @@ def test_every_option_that_a_message_names_can_be_typed() -> None:
     }
     assert len(named) > 50
     assert {(found, name) for found, name in named if found not in known} == set()
+
+
+def test_every_option_that_a_page_names_can_be_typed() -> None:
+    option = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
+    reference = ROOT / "docs" / "reference"
+    known = {*option.findall((reference / "cli.md").read_text()), "--help"}
+    elsewhere = {"--nv", "--metadata", "--images", "--subset"}  # of apptainer and of FungiTastic
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    named = {
+        (found, page.name)
+        for page in pages
+        for found in option.findall(page.read_text().replace("--train.NAME", ""))
+    }
+    assert len(named) > 50
+    assert {(found, name) for found, name in named if found not in known | elsewhere} == set()
 
 
 def test_broken_pictures_are_left_out_and_named_or_stop_the_job(

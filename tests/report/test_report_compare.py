@@ -176,6 +176,15 @@ def test_panels_show_what_changed_and_are_drawn_by_lot(fakes, compared):
     assert [p.id for p in other.panels] != [p.id for p in compared.panels]
 
 
+def test_where_no_answer_changed_right_and_wrong_ones_are_shown(fakes, quick):
+    models = [fakes["evaluated"]("b", "base", 0.5), fakes["evaluated"]("c", "clusters", 0.5, k=9)]
+    panels = compare(models, [], fakes["context"](), quick).panels
+    assert [panel.kind for panel in panels] == ["right"] * 4 + ["wrong"] * 4
+    for panel in panels:
+        assert panel.base == panel.best
+        assert panel.best[0].right == (panel.kind == "right")
+
+
 def test_quality_is_averaged_over_seeds_and_keeps_numbers_only(fakes, quick):
     model = fakes["evaluated"]("base", "base", 0.5)
     clusters = [

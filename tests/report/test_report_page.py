@@ -198,6 +198,46 @@ def test_poor_inputs_still_make_a_page(fakes, quick, tmp_path, models, shape, fi
     assert "None" not in re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
 
 
+def test_every_setting_is_on_the_page_however_many(fakes, quick, tmp_path):
+    settings = {"train": {f"option{number}": f"value{number}" for number in range(60)}}
+    models = [fakes["evaluated"]("b", "base", 0.5, groups=("Bird",), species_per_group=2)]
+    data = compare(models, [], fakes["context"](settings=settings), quick)
+    page = write_report(data, tmp_path, picture=picture, provenance={})
+    text = page.read_text(encoding="utf-8")
+    for name, value in settings["train"].items():
+        assert f"<dt>train.{name}</dt><dd>{value}</dd>" in text
+
+
+def test_a_table_wider_than_the_text_may_leave_its_column_on_a_wide_screen(full):
+    _, page = full
+    css = page.read_text(encoding="utf-8").split("min-width: 56rem", 1)[1].split("@media")[0]
+    assert re.search(r"\.table \{ width: fit-content; min-width: 100%; max-width: calc\(50vw", css)
+
+
+def test_print_keeps_figures_and_tables_whole_and_opens_what_is_folded(full):
+    _, page = full
+    css = page.read_text(encoding="utf-8").split("@media print", 1)[1].split("</style>")[0]
+    assert re.search(r"figure, tr \{ break-inside: avoid", css)
+    assert re.search(r"\.table \{[^}]*break-inside: avoid", css)
+    assert "details::details-content { content-visibility: visible" in css
+
+
+@pytest.mark.parametrize(
+    ("models", "kinds"), [("changed", ("Rescued", "Broken")), ("same", ("Right for", "Wrong for"))]
+)
+def test_neighbours_are_shown_whether_or_not_the_clusters_changed_an_answer(
+    fakes, quick, tmp_path, models, kinds
+):
+    shape = {"groups": ("Bird",), "species_per_group": 4}
+    skill = {"changed": 0.9, "same": 0.3}[models]
+    made = [fakes["evaluated"]("b", "base", 0.3, **shape)]
+    made.append(fakes["evaluated"]("c", "clusters", skill, k=9, **shape))
+    data = compare(made, [], fakes["context"](), quick)
+    text = write_report(data, tmp_path, picture=picture, provenance={}).read_text(encoding="utf-8")
+    assert any(f"<h3>{kind}" in text for kind in kinds)
+    assert 'class="panel"' in text
+
+
 def test_failures_and_what_was_left_out_are_named_on_the_page(full):
     _, page = full
     text = page.read_text(encoding="utf-8")

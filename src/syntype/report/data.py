@@ -169,11 +169,14 @@ class Neighbour:
     right: bool
 
 
+PanelKind = Literal["rescued", "broken", "right", "wrong"]
+
+
 @dataclass(frozen=True)
 class Panel:
     """One test picture with what the base model and the best clusters' model found for it."""
 
-    kind: Literal["rescued", "broken"]
+    kind: PanelKind
     id: str
     label: str
     group: str

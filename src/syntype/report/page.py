@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jinja2
 from PIL import Image, ImageOps
@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from syntype import files
 from syntype.provenance import plain
 from syntype.report import formats, tables, words
-from syntype.report.data import OVERALL, Panel, ReportData, Value
+from syntype.report.data import OVERALL, Panel, PanelKind, ReportData, Value
 from syntype.report.drawing import GRID, INK, MUTED, PAPER, file_bytes
 from syntype.report.figures import Drawn, draw_all
 from syntype.report.flow import draw_flow
@@ -72,25 +72,34 @@ def _pictures(panels: tuple[Panel, ...], picture: Picture) -> dict[str, str | No
     return {id: data_uri(picture(id)) for id in sorted(ids)}
 
 
-def rows_of_json(content: Any, path: str = "") -> list[tuple[str, str]]:
-    """Nested JSON as (dotted name, value) rows, of long lists and objects the first `_LISTED`.
+def rows_of_json(
+    content: Any, path: str = "", listed: int | None = _LISTED
+) -> list[tuple[str, str]]:
+    """Nested JSON as (dotted name, value) rows.
 
     A list of plain values stays on one row.
+
+    Args:
+        content: The JSON.
+        path: What stands before each name.
+        listed: Of longer lists and objects the first so many are shown; None shows all.
     """
     if isinstance(content, Mapping) and content:
         items = [(str(name), value) for name, value in content.items()]
     elif isinstance(content, list) and any(isinstance(item, Mapping | list) for item in content):
         items = [(str(number), value) for number, value in enumerate(content, 1)]
     elif isinstance(content, list):
-        shown = ", ".join(_word(item) for item in content[:_LISTED]) or formats.NONE
-        more = len(content) - _LISTED
+        shown = ", ".join(_word(item) for item in content[:listed]) or formats.NONE
+        more = len(content[listed:]) if listed is not None else 0
         return [(path, f"{shown} and {formats.count(more)} more" if more > 0 else shown)]
     else:
         return [(path, _word(content))]
     before = f"{path}." if path else ""
-    rows = [row for name, value in items[:_LISTED] for row in rows_of_json(value, before + name)]
-    if len(items) > _LISTED:
-        rows.append((f"{before}…", f"and {formats.count(len(items) - _LISTED)} more"))
+    rows = []
+    for name, value in items[:listed]:
+        rows += rows_of_json(value, before + name, listed)
+    if listed is not None and len(items) > listed:
+        rows.append((f"{before}…", f"and {formats.count(len(items) - listed)} more"))
     return rows
 
 
@@ -152,7 +161,7 @@ def _render(
         pictures=pictures,
         panels={
             kind: [panel for panel in data.panels if panel.kind == kind]
-            for kind in ("rescued", "broken")
+            for kind in get_args(PanelKind)
         },
         flow=[draw_flow(data.stages, narrow) for narrow in (False, True)] if data.stages else [],
         provenance=provenance,

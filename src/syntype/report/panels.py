@@ -2,20 +2,24 @@
 
 Of all test pictures whose nearest neighbour is wrong for the base model and right for the best
 clusters' model ("rescued"), and of those the other way round ("broken"), the same number is shown.
-The lot is the hash of seed and id, so that equal scores show equal pictures; the taxon groups take
-turns, and a species comes twice only when there are no others left.
+Where the clusters changed no answer, pictures that both models get right, and wrong, take their
+place. The lot is the hash of seed and id, so that equal scores show equal pictures; the taxon
+groups take turns, and a species comes twice only when there are no others left.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from syntype.provenance import named_seed
-from syntype.report.data import Neighbour, Panel, ReportData
+from syntype.report.data import Neighbour, Panel, PanelKind, ReportData
 
 N_PANELS = 4
 N_NEIGHBOURS = 5
+# Whether the nearest neighbour is right: for the base model, for the best clusters' model.
+_CHANGED: dict[PanelKind, tuple[int, int]] = {"rescued": (0, 1), "broken": (1, 0)}
+_UNCHANGED: dict[PanelKind, tuple[int, int]] = {"right": (1, 1), "wrong": (0, 0)}
 
 
 def _rows(table: pa.Table, rank: str, depth: str) -> dict[str, dict[str, Any]]:
@@ -52,6 +56,8 @@ def _take_turns(rows: Sequence[Mapping[str, Any]], rank: str, seed: int) -> list
 def draw_panels(data: ReportData, tables: Mapping[str, pa.Table], seed: int) -> list[Panel]:
     """The pictures that the best clusters rescued and broke, at most `N_PANELS` of each.
 
+    If there are none of either, those that both models get right and wrong.
+
     Args:
         data: For the base and the best clusters' model.
         tables: Model key to the test scores of its first seed.
@@ -64,18 +70,14 @@ def draw_panels(data: ReportData, tables: Mapping[str, pa.Table], seed: int) -> 
     hit = f"{rank}Hit@{depth}"
     base_rows = _rows(tables[data.base], rank, depth)
     best_rows = _rows(tables[best.key], rank, depth)
-    kinds: tuple[tuple[Literal["rescued", "broken"], int], ...] = (("rescued", 1), ("broken", 0))
-    panels = []
-    for kind, after in kinds:
-        changed = [
-            row
-            for id, row in best_rows.items()
-            if row[hit] == after and base_rows[id][hit] == 1 - after
-        ]
-        for id in _take_turns(changed, rank, seed)[:N_PANELS]:
-            row, before = best_rows[id], base_rows[id]
-            label, group = row[rank], row["taxonGroup"]
-            panels.append(
-                Panel(kind, id, label, group, _neighbours(before, label), _neighbours(row, label))
-            )
+    for kinds in (_CHANGED, _UNCHANGED):
+        panels = []
+        for kind, hits in kinds.items():
+            found = [row for id, row in best_rows.items() if (base_rows[id][hit], row[hit]) == hits]
+            for id in _take_turns(found, rank, seed)[:N_PANELS]:
+                row, label = best_rows[id], best_rows[id][rank]
+                before, after = _neighbours(base_rows[id], label), _neighbours(row, label)
+                panels.append(Panel(kind, id, label, row["taxonGroup"], before, after))
+        if panels:
+            break
     return panels

@@ -286,8 +286,10 @@ def run_sweep(
 
 
 def _failures(outcome: Outcome, page: Path) -> str:
+    n_failed = len(outcome.failures)
+    parts = "1 part" if n_failed == 1 else f"{n_failed} parts"
     return (
-        f"{len(outcome.failures)} parts of the sweep failed, the others are in the report {page}. "
+        f"{parts} of the sweep failed, the others are in the report {page}. "
         f"{_listed(outcome)} Mend the cause and run the same command again: it does only what is "
         "missing."
     )
