@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -70,7 +71,7 @@ def test_scripts_ask_for_what_the_profile_says(launch, tmp_path):
         'partition = "gpu"\naccount = "lab"\nqos = "lab-b"\ngpus = 2\ngpu_type = "a100"\n'
         'memory = "64GB"\ntime = "2-00:00:00"\nsignal_minutes = 7\nmodules = ["cuda/12", "gcc"]\n'
         'container = "apptainer exec image.sif"\nconstraint = "big"\narray_parallelism = 3\n'
-        'setup = ["echo ready"]\nenvironment = { HF_HOME = "/blue/lab" }\n'
+        'setup = ["echo ready"]\nenvironment = { HF_HOME = "$HOME/hub", FLAGS = "-a \\"b\\"" }\n'
         'extra = { mail-type = "END" }\n[report]\ngpus = 0\ntime = "30"\n'
     )
     found = scripts(launch, read_profile(str(path)))
@@ -84,8 +85,8 @@ def test_scripts_ask_for_what_the_profile_says(launch, tmp_path):
         assert f"#SBATCH --{directive}" in train
     text = found["train"]
     places = [text.index(one) for one in (
-        "module load cuda/12", "module load gcc", "export HF_HOME=/blue/lab", "echo ready",
-        "apptainer exec image.sif",
+        "module load cuda/12", "module load gcc", 'export HF_HOME="$HOME/hub"',
+        r'export FLAGS="-a \"b\""', "echo ready", "apptainer exec image.sif",
     )]  # fmt: skip
     assert places == sorted(places)
     assert "#SBATCH --dependency=afterok:EMBED_JOB,afterany:TRAIN_JOB\n" in found["control"]
@@ -95,6 +96,20 @@ def test_scripts_ask_for_what_the_profile_says(launch, tmp_path):
     )
     assert "--gpus" not in report
     assert "#SBATCH --time=30\n" in report
+
+
+def test_a_container_may_have_an_interpreter_of_its_own(launch, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('container = "apptainer exec image.sif"\npython = "/opt/py/bin/python"\n')
+    text = scripts(launch, read_profile(str(path)))["train"]
+    assert " apptainer exec image.sif /opt/py/bin/python -u -m submitit" in text
+    assert sys.executable not in text
+
+
+def test_a_workspace_with_a_space_is_one_word(tmp_path):
+    launch = Launch.of(CONFIG, Workplace(workspace=tmp_path / "my runs", quiet=True))
+    text = scripts(launch, read_profile("generic-gpu"))["train"]
+    assert f"submitit.core._submit '{launch.folder / 'logs'}'" in text
 
 
 def test_what_is_done_is_not_asked_for_again(launch):
@@ -164,6 +179,19 @@ def test_status_believes_slurm_about_what_a_killed_job_could_not_say(launch, que
     launch.note("species", "start")
     launch.note("species", "failed", message="too few pictures")
     assert status(launch)[3][-1] == "too few pictures"
+
+
+def test_status_looks_for_a_process_that_could_not_say_that_it_was_killed(launch):
+    launch.write()
+    launch.note("embed", "start")  # by this very process
+    assert status(launch)[0][2] == "running"
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+    lines = launch.folder / "events.jsonl"
+    event = json.loads(lines.read_text()) | {"job": gone.stdout.strip()}
+    lines.write_text(json.dumps(event) + "\n")
+    assert status(launch)[0][2] == "killed"
+    lines.write_text(json.dumps(event | {"node": "elsewhere"}) + "\n")
+    assert status(launch)[0][2] == "running"
 
 
 def test_logs_are_those_of_the_part(launch):

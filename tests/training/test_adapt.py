@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from syntype.errors import DataError, TrainingError, UsageError
 from syntype.progress import SILENT
 from syntype.training.adapt import adapt
 from syntype.training.controls import random_labels
-from syntype.training.discrimination import check_labels
+from syntype.training.discrimination import Discrimination, check_labels
 from syntype.training.loop import Setting
 from syntype.training.schedule import epoch_batches, epoch_rows
 
@@ -300,3 +301,26 @@ def test_centres_learn_faster_by_their_factor(planted):
         trained = run(planted, config, centroids=starts)
         moved[factor] = (trained.prototypes - starts).norm()
     assert moved[6.0] / moved[2.0] == pytest.approx(3, rel=0.02)
+
+
+def test_a_training_that_went_on_names_its_last_checkpoint(planted, tmp_path, interrupted_after):
+    def spoil(module, epoch):
+        module.outer.bias.fill_(float("inf"))
+        return {}
+
+    with pytest.raises(KeyboardInterrupt):
+        run(planted, folder=tmp_path, progress=interrupted_after(7))
+    with pytest.raises(TrainingError, match=r"The last good checkpoint is .*step-0*5\."):
+        run(planted, folder=tmp_path, evaluate=spoil)
+
+
+def test_a_loss_that_grows_and_grows_stops_the_training(planted, monkeypatch):
+    pull = Discrimination.pull
+
+    def growing(self, vectors, rows, step):
+        figures = pull(self, vectors, rows, step)
+        return replace(figures, loss=figures.loss * (1 + step))
+
+    monkeypatch.setattr(Discrimination, "pull", growing)
+    with pytest.raises(TrainingError, match="has grown to 10 times what it began with"):
+        run(planted, replace(SMALL, epochs=60))

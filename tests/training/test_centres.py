@@ -141,20 +141,52 @@ def test_gradients_of_the_whole_loss_are_true(form, margin_type, sampling):
     )
 
 
-def test_published_arcface_matches_a_dense_copy_of_the_released_loss():
-    config = LossConfig(margin_type="arcface-published", scale=64.0, margin=0.3)
-    vectors, centres, labels = batch()
-    discriminate(vectors, centres, labels, config).loss.backward()
-    ours = vectors.grad, centres.grad
-    vectors.grad = centres.grad = None
-    logits = torch.nn.functional.normalize(vectors) @ torch.nn.functional.normalize(centres).T
+def released(vectors, centres, labels, config, drawn):
+    """The loss that the code released with UNICOM computes, dense, with the gradient it gives."""
+    features = slice(None) if drawn.features is None else drawn.features
+    classes = torch.arange(K) if drawn.classes is None else drawn.classes
+    unit, rows = torch.nn.functional.normalize, torch.arange(N)
+    own = torch.searchsorted(classes, labels[:, 0])
+    logits = unit(vectors[:, features]) @ unit(centres[classes][:, features]).T
     logits = logits.clamp(-1, 1)
-    with torch.no_grad():  # in place, as released: the graph never sees it
-        logits.arccos_()
-        logits[torch.arange(N), labels[:, 0]] += 0.3
-        logits.cos_()
-    torch.nn.functional.cross_entropy(logits * 64, labels[:, 0]).backward()
-    torch.testing.assert_close(ours, (vectors.grad, centres.grad))
+    if config.filter > 0:
+        stay = (logits <= config.filter).double()
+        stay[rows, own] = 1
+        logits = logits * stay
+    if config.margin_type == "cosface":
+        logits = logits - config.margin * torch.nn.functional.one_hot(own, len(classes)).double()
+    else:
+        with torch.no_grad():  # in place, as released: the graph never sees it
+            logits.arccos_()
+            logits[rows, own] += config.margin
+            logits.cos_()
+    return torch.nn.functional.cross_entropy(logits * config.scale, own)
+
+
+@pytest.mark.parametrize("margin_type", ["arcface-published", "cosface"])
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.01])
+@pytest.mark.parametrize("features", [1.0, 0.5])
+@pytest.mark.parametrize("threshold", [0.0, 0.2])
+def test_published_loss_and_gradients_are_those_of_the_released_code(
+    margin_type, share, features, threshold
+):
+    config = LossConfig(
+        margin_type=margin_type,
+        scale=64.0,
+        margin=0.3,
+        class_fraction=share,
+        feature_fraction=features,
+        filter=threshold,
+        filter_action="zero",
+    )
+    vectors, centres, labels = batch()
+    drawn = draw(labels, K, D, config, seed=1, step=2)
+    expected = released(vectors, centres, labels, config, drawn)
+    gradients = torch.autograd.grad(expected, (vectors, centres))
+    ours = discriminate(vectors, taking_part(centres, drawn), labels, config, drawn).loss
+    torch.testing.assert_close(ours, expected, rtol=1e-10, atol=0)
+    for found, right in zip(torch.autograd.grad(ours, (vectors, centres)), gradients, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("margin_type", ["cosface", "arcface", "arcface-published"])

@@ -93,3 +93,12 @@ def test_other_errors_are_not_taken_for_memory():
         Fitting(4).retry(work)
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_several_processes_are_told_which_batch_to_try():
+    def cramped(most):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot")
+
+    with pytest.raises(ResourceError, match="--train.micro-batch 32: the steps stay the same"):
+        Fitting(64).once(cramped)
+    assert Fitting(64).once(lambda most: most) == 64

@@ -14,8 +14,9 @@ from syntype.encoders.load import load_encoder
 from syntype.encoders.untrained_text import tokenize, untrained_text
 from syntype.errors import EncoderError, TrainingError, WeightsError
 from syntype.taxonomy.taxon import Taxon
+from syntype.training.contrast import first_temperature
 from syntype.training.loop import Setting
-from syntype.training.pairing import captions, contrast
+from syntype.training.pairing import Contrast, captions, contrast
 from syntype.training.parallel import SOLO
 from training.gang import together
 
@@ -104,6 +105,47 @@ def test_several_processes_see_the_whole_batch(options):
             assert one == pytest.approx(other, rel=2e-3)
         for name, value in expected["text"].items():
             torch.testing.assert_close(found["text"][name], value, rtol=1e-2, atol=2e-4)
+
+
+def _two_pulls(world, config):
+    """Loss, gradients and temperature of two steps in float64, the first of an uneven batch."""
+    source = torch.Generator().manual_seed(2)
+    vectors = torch.randn(37, 12, generator=source, dtype=torch.float64)
+    species = torch.randint(9, (37,), generator=source)
+    start = first_temperature(config.contrast, 6.0, -2.0).double()
+    objective, found = Contrast(species, config, start, world).double(), []
+    for step, rows in enumerate([np.arange(22), np.arange(22, 37)]):
+        leaf = vectors[torch.from_numpy(rows)][world.share(len(rows))].requires_grad_()
+        figures = objective.pull(leaf, rows, step)
+        objective.move(1.0)
+        found.append(
+            {
+                **vars(figures),
+                "vectors": world.gather(leaf.grad, len(rows)),
+                "temperature": objective.temperature.clone(),
+                "moment": objective.optimiser.mean.clone(),
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_loss_and_gradients_are_those_of_one_process(size):
+    every = [
+        replace(CONFIG, contrast=form, same_species=same)
+        for form in ("clip", "siglip")
+        for same in ("positives", "ignored", "negatives")
+    ]
+
+    def work(world):
+        return [_two_pulls(world, config) for config in every]
+
+    alone = work(SOLO)
+    for found in together(size, work):
+        for one, other in zip(alone, found, strict=True):
+            for expected, step in zip(one, other, strict=True):
+                for part, value in expected.items():
+                    torch.testing.assert_close(step[part], value, rtol=1e-6, atol=1e-12)
 
 
 def test_pieces_of_a_batch_give_the_same_step():

@@ -81,10 +81,10 @@ def _two_steps(world, n_classes, config, n):
             }
         )
         objective.move(1.0)
-        weight = objective.centres.weight
-        found[-1]["centres"] = (
-            world.gather(weight, n_classes) if objective.is_split else weight.clone()
-        )
+        centres = objective.centres
+        # Adam's first moment holds the gradient itself; its step hardly knows how large that was.
+        for name, rows in (("centres", centres.weight), ("moment", centres.optimiser.mean)):
+            found[-1][name] = world.gather(rows, n_classes) if objective.is_split else rows.clone()
     return found
 
 

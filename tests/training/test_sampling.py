@@ -66,6 +66,18 @@ def test_samples_keep_the_share_in_expectation(share, width):
     assert kept.sum(1).std() > 0  # each sample draws by itself
 
 
+def test_lots_are_drawn_for_a_few_samples_at_a_time(monkeypatch):
+    labels = torch.rand(40, 300, generator=generator(1, "l")).topk(2).indices
+    whole = sample_classes(labels, 300, 0.3, generator(0, "x"))
+    monkeypatch.setattr("syntype.training.sampling.CELLS", 1000)
+    drawn, rand = [], torch.rand
+    monkeypatch.setattr(
+        torch, "rand", lambda *sizes, **options: drawn.append(rand(*sizes, **options)) or drawn[-1]
+    )
+    assert torch.equal(sample_classes(labels, 300, 0.3, generator(0, "x")), whole)
+    assert max(part.numel() for part in drawn) <= 1000
+
+
 def test_a_missing_label_is_no_class():
     labels = torch.tensor([[2, -1]])
     assert batch_classes(labels, 5, 0.2, generator(0, "x")).tolist() == [2]

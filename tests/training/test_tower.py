@@ -1,20 +1,24 @@
 """A tower trained by one process or several, whole or in pieces, comes out the same."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from syntype.configs import TrainConfig
 from syntype.data.preprocess import Preprocess
 from syntype.encoders.encoder import Encoder
 from syntype.training.checkpoint import latest
+from syntype.training.discrimination import Discrimination
 from syntype.training.finetune import finetune
-from syntype.training.loop import Setting
+from syntype.training.loop import Setting, train
 from syntype.training.parallel import SOLO
-from syntype.training.tower import used_weights
+from syntype.training.tower import tower_of, used_weights
+from syntype.training.tuning import weight_groups
 from training.gang import together
 
 N, CLASSES, DIM = 46, 7, 8
@@ -58,9 +62,18 @@ class Tower(nn.Module):
         return self.head(x)
 
 
-def encoder():
+class Cramped(Tower):
+    """A tower on a device that holds five samples at a time."""
+
+    def forward(self, images):
+        if len(images) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return super().forward(images)
+
+
+def encoder(tower=Tower):
     torch.manual_seed(0)
-    module = Tower().requires_grad_(False).eval()
+    module = tower().requires_grad_(False).eval()
     return Encoder("test:tower", {"source": "test"}, "none", Preprocess(size=8), DIM, module)
 
 
@@ -72,10 +85,10 @@ def pictures():
     return torch.from_numpy(images), torch.from_numpy(labels)[:, None]
 
 
-def run(world=SOLO, config=CONFIG, folder=None):
+def run(world=SOLO, config=CONFIG, folder=None, tower=Tower):
     images, labels = pictures()
     trained = finetune(
-        encoder(),
+        encoder(tower),
         lambda rows: images[torch.from_numpy(rows)],
         labels,
         CLASSES,
@@ -108,6 +121,68 @@ def test_the_samples_of_a_batch_may_pass_one_after_the_other(alone, micro):
     close(run(config=replace(CONFIG, micro_batch=micro)), alone)
 
 
+def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(alone):
+    close(run(tower=Cramped), alone)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+def test_a_compiled_tower_learns_what_a_plain_one_does(alone):
+    close(run(config=replace(CONFIG, compile=True)), alone, tolerance=1e-4)
+
+
+def _one_step(world, config, folder):
+    """In float64; the first moments in the checkpoint after it are the gradients."""
+    torch.manual_seed(0)
+    source, module = torch.Generator().manual_seed(1), Tower().double()
+    images = torch.randn(23, 3, 8, 8, generator=source, dtype=torch.float64)
+    labels = torch.rand(23, 13, generator=source).topk(1).indices
+    start = torch.randn(13, DIM, generator=source)
+    objective = Discrimination(start, labels, config, world).double()
+    tower = tower_of(module, weight_groups(module, None, config), (images[:2],), config, world)
+
+    def batches(rows, epoch):
+        for chosen in rows:
+            yield (images[torch.from_numpy(chosen)],)
+
+    setting = Setting(folder, world)
+    return train(tower, objective, batches, labels[:, 0].numpy(), config, setting=setting).history
+
+
+def _gradients_in(folder):
+    stored = load_file(folder / "step-00000001.safetensors")
+    rows = [load_file(path) for path in sorted(folder.glob("step-00000001.rows-*"))]
+    for name in rows[0] if rows else ():
+        stored[name] = torch.cat([part[name] for part in rows])
+    return {name: value for name, value in stored.items() if name.endswith(("exp_avg", "mean"))}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"centres": "copied"},
+        {"centres": "split", "micro_batch": 2, "feature_fraction": 0.5},
+        {"centres": "split", "fully_shard": True, "class_fraction": 0.4},
+        {"centres": "copied", "fully_shard": True, "micro_batch": 3},
+    ],
+)
+def test_all_gradients_of_a_step_are_those_of_one_process(tmp_path, size, options):
+    """23 samples and 13 classes, which nothing divides; all weights, in float64."""
+    config = replace(CONFIG, epochs=1, batch_size=23, clip=0.0, **options)
+    plain = replace(config, micro_batch=0, fully_shard=False)
+    history = _one_step(SOLO, plain, tmp_path / "alone")
+    expected = _gradients_in(tmp_path / "alone")
+    assert len(expected) == 17  # all weights but the one that is not used, and the centres
+    for found in together(size, _one_step, config, tmp_path / "shared"):
+        assert found[0]["loss"] == pytest.approx(history[0]["loss"], rel=1e-6)
+    found = _gradients_in(tmp_path / "shared")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value.dtype == torch.float64
+        torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize(
     "options",
@@ -124,7 +199,7 @@ def test_several_processes_give_what_one_gives(alone, size, options):
 
 @pytest.mark.parametrize("options", [{"centres": "split"}, {"fully_shard": True}])
 def test_a_checkpoint_is_read_by_any_number_of_processes(tmp_path, options):
-    """Stopped after four of six steps with four processes; two, one and four go on from there."""
+    """Stopped after four of six steps with four processes, or one; others go on from there."""
     config = replace(CONFIG, **options)
 
     def stopped(world, folder):
@@ -149,11 +224,11 @@ def test_a_checkpoint_is_read_by_any_number_of_processes(tmp_path, options):
             loop._Training.take_step = step
 
     whole = run(config=config)
-    for size in (1, 2, 4):
-        folder = tmp_path / str(size)
-        assert all(together(4, stopped, folder))
+    for begun, size in ((4, 1), (4, 2), (4, 4), (1, 4)):
+        folder = tmp_path / f"{begun}-{size}"
+        assert stopped(SOLO, folder) if begun == 1 else all(together(begun, stopped, folder))
         names = sorted(path.name for path in (folder / "round-0").glob("step-00000004*"))
-        assert len(names) == (6 if config.centres == "split" else 2)
+        assert len(names) == (6 if begun == 4 and config.centres == "split" else 2)
         alone = size == 1
         found = [run(SOLO, config, folder)] if alone else together(size, run, config, folder)
         for one in found:

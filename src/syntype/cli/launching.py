@@ -14,6 +14,11 @@ from syntype.errors import UsageError
 if TYPE_CHECKING:
     from syntype.launch import Launch
 
+_DRY = """\
+# What the command submits without --dry-run. Nothing was submitted, and these scripts do not run by
+# themselves: each starts what the command writes beside it. EMBED_JOB and the like stand for the
+# numbers that SLURM gives. The parts of an array are named in its order, from 0.
+"""
 _NO_SWEEP = SweepConfig(samples=DataConfig(data=("-",)), k=(2,))
 
 
@@ -147,8 +152,10 @@ def _slurm(launch: "Launch", profile: str, named: tuple[str, str, str], dry_run:
 
     asked = read_profile(profile).with_account(*named)
     if dry_run:
-        for stage, script in scripts(launch, asked).items():
-            sys.stdout.write(f"# ---- {stage}\n{script}\n")
+        waves = {wave.name: launch.left(wave) for wave in launch.waves}
+        sys.stdout.write(_DRY)
+        for name, script in scripts(launch, asked).items():
+            sys.stdout.write(f"# ---- {name}: {', '.join(waves[name])}\n{script}\n")
         return
     submit(launch, asked)
     show_table(f"Launch {launch.key}", HEADER, state(launch))

@@ -35,6 +35,8 @@ class Ask:
         constraint: Features of the node.
         modules: To be loaded, in this order.
         container: What the command is put behind, for example `apptainer exec image.sif`.
+        python: Interpreter that runs the jobs, as the container calls it; else the one that runs
+            `syntype launch`.
         setup: Lines of shell before the command.
         environment: Variables.
         array_parallelism: Jobs of the array that run at a time.
@@ -54,6 +56,7 @@ class Ask:
     constraint: str = ""
     modules: tuple[str, ...] = ()
     container: str = ""
+    python: str = ""
     setup: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     array_parallelism: int = 8

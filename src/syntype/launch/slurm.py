@@ -4,6 +4,7 @@ Jobs are queued again when they run into their limit, and go on from the last ch
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,22 +39,21 @@ def scripts(launch: Launch, profile: Profile) -> dict[str, str]:
             options = _options(ask, launch, wave, {name: f"{name.upper()}_JOB" for name in found})
             if len(parts) > 1:
                 options["map_count"] = len(parts)
-            command = f"{_python(ask)} -u -m submitit.core._submit {launch.folder / 'logs'}"
-            found[wave.name] = _make_sbatch_string(
-                command=command, folder=launch.folder / "logs", **options
-            )
+            folder = launch.folder / "logs"
+            command = f"{_python(ask)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
+            found[wave.name] = _make_sbatch_string(command=command, folder=folder, **options)
     return found
 
 
 def _python(ask: Ask) -> str:
-    return f"{ask.container} {sys.executable}".strip()
+    return f"{ask.container} {ask.python or shlex.quote(sys.executable)}".strip()
 
 
 def _options(ask: Ask, launch: Launch, wave: Wave, jobs: Mapping[str, str]) -> dict[str, Any]:
     """What a wave asks for, in submitit's words; `jobs` are those of the waves before."""
     setup = [f"export {_SIGNAL}={_SIGNAL_NAME}"]
     setup += [f"module load {module}" for module in ask.modules]
-    setup += [f"export {name}={value}" for name, value in ask.environment.items()]
+    setup += [f"export {name}={_quoted(value)}" for name, value in ask.environment.items()]
     # Without it a job whose wave cannot start any more would wait for ever.
     extra: dict[str, Any] = {"kill-on-invalid-dep": "yes", **ask.extra}
     if ask.gpus:
@@ -80,6 +80,12 @@ def _options(ask: Ask, launch: Launch, wave: Wave, jobs: Mapping[str, str]) -> d
         "additional_parameters": extra,
         **{name: value for name, value in given.items() if value},
     }
+
+
+def _quoted(value: str) -> str:
+    """A value as bash takes it: one word, in which variables still stand for what they are."""
+    escaped = value.replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def submit(launch: Launch, profile: Profile) -> dict[str, str]:

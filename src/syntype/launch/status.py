@@ -1,5 +1,7 @@
 """How far a launch is: what SLURM says of its jobs, and what the jobs said of themselves."""
 
+import os
+import platform
 import subprocess
 import time
 from collections.abc import Mapping
@@ -41,13 +43,25 @@ def _row(launch: Launch, part: str, job: str, queue: Mapping[str, str]) -> Row:
         return part, job, state, "", "", "", ""
     words = {"start": "running", "done": "done", "paused": "paused", "failed": "failed"}
     state = words[last["event"]]
+    # A job that was killed could not say so.
     if state in ("running", "paused") and job:
-        # A job that was killed could not say so.
         state = queue.get(job, "killed").lower()
+    elif state == "running" and last["node"] == platform.node():
+        state = "running" if _is_alive(int(last["job"])) else "killed"
     heard = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["time"]))
     restarts = sum(one["event"] == "start" and one["part"] == part for one in launch.events()) - 1
     said = str(last.get("message", last.get("page", "")))
     return part, job or str(last["job"]), state, last["node"], str(restarts), heard, said
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def logs(launch: Launch, part: str, n_lines: int = 20) -> list[tuple[Path, str]]:

@@ -155,6 +155,24 @@ class Fitting:
             self.most = math.ceil(self.most / 2)
             free()
 
+    def once(self, work: Callable[[int], _T]) -> _T:
+        """What `work` gives, without a second attempt: for processes that must go in step.
+
+        Raises:
+            ResourceError: Memory ran out; the message says with how many samples to try.
+        """
+        try:
+            return work(self.most)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ResourceError(
+                f"{self.most} samples at a time do not fit into the device's memory, and several "
+                "processes cannot try again by themselves. Run the same command with "
+                f"--train.micro-batch {max(1, self.most // 2)}: the steps stay the same. It said: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
 
 def free() -> None:
     """Give back what is not used any more."""

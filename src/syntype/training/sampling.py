@@ -24,6 +24,7 @@ from torch import Tensor
 
 from syntype.configs import LossConfig
 from syntype.provenance import named_seed
+from syntype.training.negatives import CELLS
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,10 @@ def sample_classes(
     """
     n_others = n_classes - labels.shape[1]
     chance = (share * n_classes - labels.shape[1]) / n_others if n_others > 0 else 0.0
-    kept = torch.rand(len(labels), n_classes, generator=source) < chance
+    kept = torch.empty(len(labels), n_classes, dtype=torch.bool)
+    # A few samples at a time: the lots of all take four times the memory of what is kept of them.
+    for rows in kept.split(max(1, CELLS // n_classes)):
+        torch.lt(torch.rand(rows.shape, generator=source), chance, out=rows)
     # A missing label marks the sample's first class once more, which changes nothing.
     return kept.scatter(1, torch.where(labels >= 0, labels, labels[:, :1]), True)
 
