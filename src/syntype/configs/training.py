@@ -204,6 +204,9 @@ class TrainConfig(LossConfig, ContrastConfig, TuneConfig, AugmentConfig):
     balance: Balance = "instance"
     """Each picture once an epoch, or classes (clusters) seen by the square root of their size, or
     all equally often; an epoch stays as long."""
+    stream: int = 0
+    """Read a catalogue that is larger than memory as it lies on the disk, and mix so many pictures
+    at a time (16384 is usual); no vectors are computed before. 0 mixes all pictures."""
     rounds: int = 1
     """Clustering and training rounds: after each, the new encoder's vectors are clustered again."""
     checkpoint_every: int = 200
@@ -231,6 +234,16 @@ class TrainConfig(LossConfig, ContrastConfig, TuneConfig, AugmentConfig):
         check(self.micro_batch >= 0, "--train.micro-batch must be 0 (as many as fit) or more.")
         check(self.keep_checkpoints >= 1, "--train.keep-checkpoints must be at least 1.")
         check(self.rounds >= 1, "--train.rounds must be at least 1.")
+        check(self.stream >= 0, "--train.stream must be 0 (off) or more.")
+        check(
+            not self.stream or (self.mode == "finetune" and self.rounds == 1),
+            "--train.stream is for --train.mode finetune in one round: adapters and further rounds "
+            "need vectors of all pictures first.",
+        )
+        check(
+            not self.stream or self.balance == "instance",
+            "--train.stream shows each picture once an epoch: leave out --train.balance.",
+        )
 
 
 KMeansOptions = Annotated[KMeansConfig, Parameter(group="Clusters")]

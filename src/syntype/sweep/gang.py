@@ -207,6 +207,7 @@ def work(path: Path, rank: int, owner: int, progress: Progress) -> None:
     import torch
 
     from syntype.sweep.make import Lesson, train_on
+    from syntype.sweep.streamed import work_streamed
     from syntype.sweep.workshop import Workshop
     from syntype.training.parallel import World, joined
 
@@ -216,6 +217,9 @@ def work(path: Path, rank: int, owner: int, progress: Progress) -> None:
     place = replace(order.place, device=_own_device(order.place.device, rank))
     world = World(rank, place.processes)
     with joined(world, path.with_name("meeting"), torch.device(place.device)):
+        if order.train.stream:
+            work_streamed(replace(order, place=place), world, progress)
+            return
         workshop = Workshop.open(order.samples, order.embed, place)
         base = workshop.model(order.base, "base")
         clustering = None

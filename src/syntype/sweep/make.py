@@ -174,19 +174,32 @@ def train_split(workshop: "Workshop", lesson: Lesson, run: Run) -> None:
     if workshop.place.processes > 1:
         gang.march(_order(workshop, lesson, checkpoints), workshop.progress)
     trained, text = train_on(workshop, lesson, checkpoints)
+    encoder = workshop.encoder(lesson.base.spec)
+    save_trained(run, lesson.base.spec, encoder, lesson.config, trained, text)
+    checkpoint.clear(checkpoints)
+
+
+def save_trained(
+    run: Run,
+    base: str,
+    encoder: Encoder,
+    config: TrainConfig,
+    trained: Trained,
+    text: TextTower | None,
+) -> None:
+    """Save what a training of `encoder`, whose spec is `base`, gave, and finish its run."""
     save_checkpoint(
         run.path("encoder"),
-        kind="adapter" if lesson.config.mode == "adapt" else "tower",
-        base=lesson.base.spec,
-        base_identity=workshop.encoder(lesson.base.spec).identity,
+        kind="adapter" if config.mode == "adapt" else "tower",
+        base=base,
+        base_identity=encoder.identity,
         state=trained.module.state_dict(),
-        dim=workshop.encoder(lesson.base.spec).dim,
+        dim=encoder.dim,
         text=text,
     )
     files.write_json(run.path("history.json"), trained.history)
     n_classes = 0 if trained.prototypes is None else len(trained.prototypes)
     run.finish(n_classes=n_classes, last=trained.history[-1])
-    checkpoint.clear(checkpoints)
 
 
 def _order(workshop: "Workshop", lesson: Lesson, folder: Path) -> gang.Order:
@@ -261,7 +274,7 @@ def _discriminated(workshop: "Workshop", lesson: Lesson, setting: Setting) -> Tr
         targets.n_classes,
         config,
         centroids=start,
-        workers=_readers(workshop.place, setting.world),
+        workers=readers(workshop.place, setting.world),
         relabel=relabel,
         setting=setting,
     )
@@ -288,7 +301,7 @@ def _contrasted(
         partial(_read, Pictures(samples, encoder.preprocess)),
         taxa_of(samples.table),
         config,
-        workers=_readers(workshop.place, setting.world),
+        workers=readers(workshop.place, setting.world),
         setting=setting,
     )
 
@@ -297,7 +310,7 @@ def _read(pictures: Pictures, rows: Int[np.ndarray, "b"]) -> UInt8[Tensor, "b 3 
     return pictures.batch(rows, on_error="stop").images
 
 
-def _readers(place: Workplace, world: World) -> int:
+def readers(place: Workplace, world: World) -> int:
     """Processes that read pictures for this one: what was asked for, or its share of the others.
 
     With one processor there is nothing to gain from a second process.

@@ -24,7 +24,7 @@ from syntype.training.discrimination import (
     targets_hash,
 )
 from syntype.training.feeding import Feed, Read
-from syntype.training.loop import Batches, Evaluate, Setting, Trained, train
+from syntype.training.loop import Batches, Evaluate, Order, Setting, Trained, train
 from syntype.training.rounds import Relabel, Targets, in_rounds
 from syntype.training.tower import Inputs, image_tower
 from syntype.training.tuning import merged
@@ -39,6 +39,7 @@ def finetune(
     *,
     centroids: Float[Tensor, "k d"] | None = None,
     workers: int = 0,
+    order: Order | None = None,
     evaluate: Evaluate | None = None,
     relabel: Relabel | None = None,
     setting: Setting | None = None,
@@ -54,6 +55,7 @@ def finetune(
         config: How; `mode` and `hidden` are not looked at.
         centroids: First class centres, in the encoder's own space (`config.init` centroids).
         workers: Processes that read and change pictures ahead; 0 reads between the steps.
+        order: The order of each epoch; None draws it.
         evaluate: Given the module and the epoch; what it gives joins the history.
         relabel: Clusters anew before each further round (`config.rounds`).
         setting: Where and with whom; None keeps no checkpoints.
@@ -74,7 +76,7 @@ def finetune(
         targets: Targets, config: TrainConfig, setting: Setting, evaluate: Evaluate | None
     ) -> Trained:
         start = targets.centroids
-        if config.init == "random":
+        if config.init == "random" or config.stream:  # a stream has no vectors to average
             start = random_centres(targets.n_classes, encoder.dim, config.seed)
         if start is None:
             raise UsageError(
@@ -90,6 +92,7 @@ def finetune(
             targets.labels[:, 0].numpy(),
             config,
             origin=targets_hash(targets.labels, start, encoder.key),
+            order=order,
             evaluate=evaluate,
             setting=setting,
         )

@@ -11,6 +11,7 @@ a running one. Nor does the batch depend on how many processes share it.
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,11 +44,14 @@ from syntype.training.tuning import Average
 
 # The module's inputs for each of the batches (rows of the training set) of an epoch.
 Batches = Callable[[Sequence[Int[np.ndarray, "_"]], int], Iterator[Inputs]]
+# The samples of an epoch in their order, by its number.
+Order = Callable[[int], Int[np.ndarray, "_"]]
 # Figures of the module after an epoch, by name; what is not finite is kept as None.
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
 # One line of the history: plain numbers, one object an epoch.
 Line = dict[str, int | float | None]
 
+_GROWN = 10.0  # a loss so many times what it began with (or as 1, if that is more) has diverged
 _LOOK_EVERY = 20  # steps between two looks at the losses: each look waits for the device
 
 
@@ -149,6 +153,8 @@ class _Training:
     saved: Path | None = None
     history: list[Line] = field(default_factory=list)
     meter: _Meter = field(default_factory=_Meter)
+    first: list[float] = field(default_factory=list)  # the losses of the first steps
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=_LOOK_EVERY))
 
     def __post_init__(self) -> None:
         config, world = self.config, self.setting.world
@@ -171,6 +177,7 @@ class _Training:
             if self.average:
                 self._load(stored, self.average, "average.")
             self.step, self.history = stored.step, list(stored.notes["history"])
+            self.saved, self.first = stored.whole, list(stored.notes["first"])
             self.meter.sums = list(stored.notes["sums"])
             self.meter.n_samples = stored.notes["n_samples"]
             progress.say(f"Going on from step {self.step} of {self.n_steps}.")
@@ -196,6 +203,7 @@ class _Training:
             "history": self.history,
             "sums": self.meter.sums,
             "n_samples": self.meter.n_samples,
+            "first": self.first,
         }
         tensors = self.tower.state(self.optimiser)
         split: dict[str, Tensor] = {}
@@ -217,7 +225,7 @@ class _Training:
         """Look at the losses since the last look, and write them down.
 
         Raises:
-            TrainingError: One of them, or a gradient, is NaN or infinite.
+            TrainingError: One of them, or a gradient, is NaN or infinite, or losses grow and grow.
         """
         for one, row in self.meter.look():
             if self.setting.tracking:
@@ -225,17 +233,26 @@ class _Training:
                 line = {"step": one.step, "epoch": epoch, "samples": one.n_samples, "lr": one.lr}
                 self.setting.tracking.write(line | row | {"waited": round(one.waited, 6)})
             if not all(math.isfinite(value) for value in row.values()):
-                raise TrainingError(self._diverged(one.step))
+                raise TrainingError(
+                    self._diverged(one.step, "The loss or its gradient became NaN or infinite")
+                )
+            if len(self.first) < _LOOK_EVERY:
+                self.first.append(row["loss"])
+                continue
+            self.latest.append(row["loss"])
+            begun = sum(self.first) / len(self.first)
+            if sum(self.latest) > _LOOK_EVERY * _GROWN * max(1.0, begun):
+                grown = f"The loss has grown to {_GROWN:g} times what it began with ({begun:.3g})"
+                raise TrainingError(self._diverged(one.step, grown))
 
-    def _diverged(self, step: int) -> str:
+    def _diverged(self, step: int, what: str) -> str:
         last = "No checkpoint was written before."
         if self.saved is not None:
             last = f"The last good checkpoint is {self.saved}."
         return (
-            f"The loss or its gradient became NaN or infinite in epoch {step // self.per_epoch} "
-            f"(of {self.config.epochs}, from 0), step {step}. {last} Try a smaller learning rate "
-            f"(--train.lr {self.config.lr / 10:g}) or a smaller scale (--train.scale "
-            f"{self.config.scale / 2:g})."
+            f"{what} in epoch {step // self.per_epoch} (of {self.config.epochs}, from 0), step "
+            f"{step}. {last} Try a smaller learning rate (--train.lr {self.config.lr / 10:g}) or a "
+            f"smaller scale (--train.scale {self.config.scale / 2:g})."
         )
 
     def take_step(self, inputs: Inputs, rows: Int[np.ndarray, "_"], waited: float) -> None:
@@ -251,7 +268,7 @@ class _Training:
         if self.setting.world.size == 1:
             figures = self.fitting.retry(lambda most: self._pull(inputs, rows, most))
         else:  # the others would wait for one that tries again
-            figures = self._pull(inputs, rows, self.fitting.most)
+            figures = self.fitting.once(lambda most: self._pull(inputs, rows, most))
         norm = self.tower.clip(self.config.clip)
         self.optimiser.step()
         self.objective.move(factor)
@@ -375,6 +392,7 @@ def train(
     config: TrainConfig,
     *,
     origin: str = "",
+    order: Order | None = None,
     evaluate: Evaluate | None = None,
     setting: Setting | None = None,
 ) -> Trained:
@@ -389,11 +407,13 @@ def train(
         config: How.
         origin: Hash of inputs, labels and first weights; a folder with checkpoints of another
             origin is refused.
+        order: The order of each epoch, as many samples as there are; None draws it, balanced as
+            `config` says.
         evaluate: Called after each epoch with the module in evaluation mode, without gradients.
         setting: Where and with whom; None keeps no checkpoints.
 
     Raises:
-        TrainingError: The loss became NaN or infinite.
+        TrainingError: The loss became NaN or infinite, or ten times what it began with.
         UsageError: The folder holds checkpoints of another training.
         ResourceError: It may not be written, or one sample does not fit into memory.
         Paused: A signal asked for a pause, and a checkpoint was written.
@@ -412,8 +432,11 @@ def train(
     ):
         for epoch in range(training.step // training.per_epoch, config.epochs):
             begun, n_done, waited = time.perf_counter(), 0, 0.0
-            order = epoch_rows(classes, config.balance, config.seed, epoch)
-            rows = epoch_batches(order, config.batch_size)
+            if order is None:
+                chosen_rows = epoch_rows(classes, config.balance, config.seed, epoch)
+            else:
+                chosen_rows = order(epoch)
+            rows = epoch_batches(chosen_rows, config.batch_size)
             rows = rows[training.step % training.per_epoch :]
             mine = [chosen[setting.world.share(len(chosen))] for chosen in rows]
             for chosen, (inputs, wait) in zip(rows, _timed(batches(mine, epoch)), strict=True):

@@ -32,7 +32,7 @@ from syntype.training.contrast import (
 )
 from syntype.training.controls import species_labels
 from syntype.training.feeding import Feed, Read
-from syntype.training.loop import Evaluate, Setting, Trained, train
+from syntype.training.loop import Evaluate, Order, Setting, Trained, train
 from syntype.training.objective import Figures, Objective, clip
 from syntype.training.parallel import SOLO, World
 from syntype.training.row_adam import RowAdam
@@ -139,7 +139,9 @@ def contrast(
     taxa: Sequence[Taxon],
     config: TrainConfig,
     *,
+    labels: Int[np.ndarray, "n"] | None = None,
     workers: int = 0,
+    order: Order | None = None,
     evaluate: Evaluate | None = None,
     setting: Setting | None = None,
 ) -> tuple[Trained, TextTower]:
@@ -150,7 +152,9 @@ def contrast(
         read: Gives pictures by rows of the training set.
         taxa: Of each picture.
         config: How; `tune` and its kin speak of the image tower, the text tower is trained whole.
+        labels: The class of each picture's species, where it is known; None looks at `taxa`.
         workers: Processes that read pictures ahead; 0 reads between the steps.
+        order: The order of each epoch; None draws it.
         evaluate: Given the image tower and the epoch; what it gives joins the history.
         setting: Where and with whom; None keeps no checkpoints.
 
@@ -168,7 +172,8 @@ def contrast(
             "has one (open_clip:..., or untrained:... from scratch), or --objective clusters."
         )
     setting, text = setting or Setting(), encoder.text_tower()
-    labels = species_labels([taxon.at("species") for taxon in taxa])[:, 0]
+    if labels is None:
+        labels = species_labels([taxon.at("species") for taxon in taxa])[:, 0]
     if labels.max() == 0:
         raise TrainingError("All pictures show one species: there is nothing to tell apart.")
     image = trainable(encoder, config)
@@ -188,6 +193,7 @@ def contrast(
         labels,
         config,
         origin=content_hash([encoder.key, bytes_hash(labels.tobytes()), "contrast"]),
+        order=order,
         evaluate=shown,
         setting=setting,
     )
