@@ -29,6 +29,7 @@ _RECORDED = (
     "scikit-learn",
     "scipy",
     "simplejpeg",
+    "soundfile",
     "timm",
     "torch",
     "torchvision",

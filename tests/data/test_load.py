@@ -111,11 +111,11 @@ def test_sets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_limit_takes_the_same_pictures_whatever_else_there_is(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "set", n_pictures=12)
-    few = load(tmp_path, root, limit=4)
+    few = load(tmp_path, root, per_species=4)
     assert set(few.counts("species").values()) == {4}
     assert few.notes["limit"] == 16
-    assert set(load(tmp_path, root, limit=3).ids) < set(few.ids)
-    assert load(tmp_path, root, limit=4, seed=1).ids != few.ids
+    assert set(load(tmp_path, root, per_species=3).ids) < set(few.ids)
+    assert load(tmp_path, root, per_species=4, seed=1).ids != few.ids
 
 
 def test_split_is_given_or_made(tmp_path: Path) -> None:

@@ -195,15 +195,15 @@ def test_what_is_no_split_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"limit": 3}, {"unit": "track"}])
 def test_a_replayed_split_brings_its_samples_and_units(options: dict) -> None:
-    with pytest.raises(UsageError, match="leave out --limit and --unit"):
+    with pytest.raises(UsageError, match="leave out --taxon"):
         DataConfig(data=("x",), split="birds.parquet", **options)
 
 
 def test_a_limited_split_is_replayed_without_the_limit(tmp_path: Path) -> None:
     root = write(tmp_path / "set")
-    path = saved(root, tmp_path, split="made", limit=4)
+    path = saved(root, tmp_path, split="made", per_species=4)
     dataset = load(root, tmp_path, split=str(path))
-    assert dataset.table.equals(load(root, tmp_path, split="made", limit=4).table)
+    assert dataset.table.equals(load(root, tmp_path, split="made", per_species=4).table)
     assert dataset.notes["leftOut"]["total"] == 10
 
 

@@ -43,7 +43,7 @@ def test_a_batch_keeps_the_order_asked_and_reports_what_fails(pictures):
     batch = pictures.batch(np.array([9, 7, 3, 15]))
     assert batch.rows.tolist() == [9, 3]
     assert batch.failures == ((7, "truncated"), (15, "the file is empty"))
-    expected = [prepare(pictures.dataset.read(row), PREPROCESS) for row in (9, 3)]
+    expected = [prepare(pictures.source.read(row), PREPROCESS) for row in (9, 3)]
     assert torch.equal(batch.images, torch.from_numpy(np.stack(expected)))
 
 
@@ -70,14 +70,14 @@ def test_stop_names_the_sample_the_file_and_the_way_on(pictures):
         list(pictures.stream(np.arange(23), 4, on_error="stop"))
     message = str(caught.value)
     assert "fake/07.jpg" in message
-    assert str(pictures.dataset.roots["fake"] / "07.jpg") in message
+    assert str(pictures.source.roots["fake"] / "07.jpg") in message
     assert "truncated" in message
     assert "--on-error skip" in message
     assert not decoding_threads()
 
 
 def test_a_file_that_is_gone_is_a_failure_like_another(pictures):
-    (pictures.dataset.roots["fake"] / "03.jpg").unlink()
+    (pictures.source.roots["fake"] / "03.jpg").unlink()
     assert pictures.batch(np.array([2, 3])).failures == ((3, "the file is gone"),)
 
 

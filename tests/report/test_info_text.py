@@ -46,7 +46,7 @@ def test_no_year_is_lost_in_periods(years: dict[int, int]) -> None:
 def test_years_are_named_at_both_ends() -> None:
     assert years_line({2001: 1, 2003: 8}) == "  2001 ▁ █ 2003  (year by year, most 8)"
     assert years_line({1500: 1, 2000: 1}).startswith("  1500 █")
-    assert "10 years a sign" in years_line({1500: 1, 2000: 1})
+    assert "20 years a sign" in years_line({1500: 1, 2000: 1})
     assert years_line({}) == ""
 
 

@@ -20,7 +20,7 @@ from syntype.configs import (
     TaskOptions,
     Workplace,
 )
-from syntype.errors import DataNotFoundError, EncoderError, UsageError
+from syntype.errors import DataError, DataNotFoundError, EncoderError, UsageError
 from syntype.evaluation.metrics import macro_mean
 from syntype.sweep import Workshop, run_sweep
 from syntype.sweep.bench import determining
@@ -58,6 +58,24 @@ def test_few_shot_draws_are_kept_beside_their_scores(workshop: Workshop) -> None
     train = set(workshop.dataset.where(split="train").ids)
     assert set(drawn["id"].to_pylist()) <= train
     assert scores.summary["episodesKey"]
+
+
+def test_published_draws_are_replayed_and_named_by_what_they_hold(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    model = workshop.model("descriptors", "base")
+    workshop.scores(model, "test", OPTIONS, "few-shot")
+    drawn = workshop.score_run(model, "test", OPTIONS, "few-shot").path("episodes.parquet")
+    path = tmp_path / "draws.parquet"
+    path.write_bytes(drawn.read_bytes())
+    again = replace(OPTIONS, few_shot=replace(OPTIONS.few_shot, seed=9, replay=str(path)))
+    first = workshop.scores(model, "test", OPTIONS, "few-shot")
+    assert workshop.scores(model, "test", again, "few-shot").table.equals(first.table)
+    found = determining("few-shot", again)["few_shot"]["replay"]
+    assert found == first.summary["episodesKey"]
+    more = replace(again, few_shot=replace(again.few_shot, shots=(7,)))
+    with pytest.raises(DataError, match="--few-shot.shots"):
+        workshop.scores(model, "test", more, "few-shot")
 
 
 def test_clusters_of_the_test_pictures_are_those_of_k_means(workshop: Workshop) -> None:

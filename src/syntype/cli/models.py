@@ -7,6 +7,7 @@ from syntype.cli.app import app
 from syntype.cli.opening import DEFAULT_PLACE, open_workshop
 from syntype.configs import (
     ClusterConfig,
+    DataConfig,
     EmbedConfig,
     EmbedOptions,
     KMeansConfig,
@@ -16,6 +17,7 @@ from syntype.configs import (
     Samples,
     TrainConfig,
     TrainOptions,
+    Workplace,
 )
 from syntype.errors import UsageError
 
@@ -107,6 +109,9 @@ def train(
     if unlabelled and k < 2:
         raise UsageError("Name the number of clusters: --k 1000.")
     pause_on_signal()
+    if train.stream:
+        _train_streamed(samples, base, objective, embed, train, place)
+        return
     workshop = open_workshop(samples, embed, place)
     base_model = workshop.model(base, "base")
     clusters = None
@@ -114,6 +119,31 @@ def train(
         clusters = workshop.clusters(base_model, _with_k(cluster, k))
     model = workshop.trained(base_model, objective, clusters, train)
     sys.stdout.write(f"{model.spec}\n")
+
+
+def _train_streamed(
+    samples: DataConfig,
+    base: str,
+    objective: Objective,
+    embed: EmbedConfig,
+    train: TrainConfig,
+    place: Workplace,
+) -> None:
+    from syntype.sweep.gang import Order
+    from syntype.sweep.streamed import train_streamed
+    from syntype.terminal import progress_of
+
+    order = Order(
+        samples=samples,
+        embed=embed,
+        place=place,
+        base=base,
+        objective=objective,
+        cluster=None,
+        train=train,
+        folder=place.workspace,
+    )
+    sys.stdout.write(f"checkpoint:{train_streamed(order, progress_of(place.quiet))}\n")
 
 
 @app.command(show=False)

@@ -11,9 +11,17 @@ workplace by their plain names, the others with their part's name before a dot (
 under a heading of its own.
 """
 
+from syntype.configs.catalogue import (
+    ChoiceConfig,
+    ChoiceOptions,
+    ShardsConfig,
+    ShardsOptions,
+)
 from syntype.configs.check import (
     rebuild,
 )
+from syntype.configs.collections import PlanConfig, PlanOptions
+from syntype.configs.curate import CurateConfig, CurateOptions
 from syntype.configs.evaluation import (
     EvaluateConfig,
     EvaluateOptions,
@@ -28,6 +36,7 @@ from syntype.configs.evaluation import (
     ZeroShotConfig,
 )
 from syntype.configs.fetch import FetchConfig, FetchOptions
+from syntype.configs.resolve import ResolveConfig, ResolveOptions
 from syntype.configs.samples import (
     DataConfig,
     Dtype,
@@ -63,8 +72,12 @@ __all__ = [
     "FLOOR",
     "AugmentConfig",
     "Balance",
+    "ChoiceConfig",
+    "ChoiceOptions",
     "ClusterConfig",
     "ContrastConfig",
+    "CurateConfig",
+    "CurateOptions",
     "DataConfig",
     "Dtype",
     "EmbedConfig",
@@ -84,10 +97,16 @@ __all__ = [
     "Objective",
     "OnError",
     "Place",
+    "PlanConfig",
+    "PlanOptions",
     "ProbeConfig",
     "Rank",
     "Reference",
+    "ResolveConfig",
+    "ResolveOptions",
     "Samples",
+    "ShardsConfig",
+    "ShardsOptions",
     "SweepConfig",
     "Task",
     "TaskOptions",

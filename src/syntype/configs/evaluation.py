@@ -87,6 +87,9 @@ class FewShotConfig:
     """Ridge penalty on the weights (classifier ridge)."""
     seed: int = 0
     """Seed of the draws (mode clean)."""
+    replay: str = ""
+    """Draws to repeat exactly: the episodes.parquet of an earlier run, or one that was published.
+    Empty draws them."""
     order: str = ""
     """A table whose order of pictures the draws follow (mode published): the label file of the
     published run. Empty takes the order of the ids."""

@@ -1,6 +1,7 @@
 """Which samples, how they become vectors, and where to work."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,13 @@ class Workplace:
     """Show no progress bars."""
 
     def __post_init__(self) -> None:
-        """Check the workspace and the number of processes."""
+        """Check the workspace, the number of processes, and that trackers are installed."""
+        for tool in self.track:
+            check(
+                find_spec(tool) is not None,
+                f"--track {tool} wants the package {tool}, which is not installed: pip install "
+                f"{tool}, or leave the option out.",
+            )
         check(self.processes >= 1, "--processes must be at least 1.")
         check(
             not self.workspace.is_file(),
@@ -46,8 +53,9 @@ class DataConfig:
 
     data: tuple[str, ...]
     """Where the samples are: a folder of class folders, a CSV or Parquet table (or a folder with
-    one), vlm4bio:FOLDER, synthetic:SIZE. Several are joined, each a taxon group of its own unless
-    a column says otherwise; NAME= before one names it, and the name begins its samples' ids."""
+    one), a catalogue, vlm4bio:FOLDER, synthetic:SIZE. Several are joined, each a taxon group of its
+    own unless a column says otherwise; NAME= before one names it, and the name begins its samples'
+    ids."""
     column: tuple[str, ...] = ()
     """Which column holds what, as TERM=NAME, for example image=path or species=label; what is not
     named is guessed, and the guess is shown. SET.TERM=NAME speaks to one of several sets."""
@@ -61,12 +69,16 @@ class DataConfig:
     """Column of the independent unit (track, specimen, observer) that no split may cut; several
     joined by +; place:0.5 for cells of 0.5 degrees. Empty guesses, and takes each picture for a
     unit of its own where there is no such column."""
-    limit: int = 0
+    taxon: tuple[str, ...] = ()
+    """Only these taxa, by their names at any rank: Lepidoptera, Danaus, "Danaus plexippus"."""
+    per_species: int = 0
     """Take at most so many pictures a species, chosen by hash; 0 takes all."""
+    limit: int = 0
+    """Take at most so many pictures in all, chosen by hash; 0 takes all."""
     on_error: OnError = "skip"
     """What to do with a picture that cannot be read: leave it out and report it, or stop."""
     seed: int = 0
-    """Seed of the split and of the limit."""
+    """Seed of the split and of the choice of pictures."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without looking at the data."""
@@ -81,10 +93,13 @@ class DataConfig:
             all(share >= 0 for share in fractions) and abs(sum(fractions) - 1) < 1e-6,
             f"--split-fractions must be three shares that sum to 1, not {fractions}.",
         )
+        check(self.per_species >= 0, "--per-species must be 0 (all) or more.")
         check(self.limit >= 0, "--limit must be 0 (all) or more.")
+        chosen = self.taxon or self.per_species or self.limit or self.unit
         check(
-            self.split in SPLIT_KINDS or not (self.limit or self.unit),
-            f"--split {self.split} brings its samples and units: leave out --limit and --unit.",
+            self.split in SPLIT_KINDS or not chosen,
+            f"--split {self.split} brings its samples and units: leave out --taxon, --per-species, "
+            "--limit and --unit.",
         )
 
 
@@ -93,7 +108,7 @@ class EmbedConfig:
     """Turning pictures into unit vectors on disk."""
 
     batch_size: int = 64
-    """Pictures per batch; it changes the speed only."""
+    """Pictures per batch; it changes the speed, and a vector in its last bits."""
     dtype: Dtype = "float32"
     """Number format on disk: float16 halves the room and moves a cosine by less than 0.001."""
     shard_rows: int = 16384

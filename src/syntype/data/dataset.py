@@ -4,8 +4,8 @@ Columns of the table (all strings, "" where unknown, unless said otherwise):
 
     id                       unique, the same on every machine: <datasetName>/<image locator>
     datasetName              which of the joined sets the row came from
-    image                    locator of the picture: a path relative to the set's root, or a byte
-                             range in a larger file, `path#offset+length`
+    image                    locator of the picture (`syntype.data.locator`): a path relative to the
+                             set's root, or a place in a larger file
     imageDigest              SHA-256 of the picture's bytes
     verbatimIdentification   the label exactly as delivered
     scientificName           the label after cleaning
@@ -20,7 +20,6 @@ Columns of the table (all strings, "" where unknown, unless said otherwise):
 A reader makes this table; everything after it knows no file format.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syntype.data.locator import Locator, read
 from syntype.errors import DataNotFoundError
 from syntype.provenance import bytes_hash, content_hash
 from syntype.taxonomy.taxon import RANKS
@@ -55,18 +55,6 @@ SCHEMA = pa.schema(
         )
     ]
 )
-
-
-# A byte range behind a path; a plain # belongs to the file's name.
-_SPAN = re.compile(r"#(\d+)\+(\d+)$")
-
-
-def split_locator(locator: str) -> tuple[str, tuple[int, int] | None]:
-    """The path of a locator, and its (offset, length) in bytes where it has them."""
-    span = _SPAN.search(locator)
-    if span is None:
-        return locator, None
-    return locator[: span.start()], (int(span[1]), int(span[2]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +144,14 @@ class Dataset:
         """How many rows hold each value of `column`."""
         return Counter(self.table.column(column).to_pylist())
 
+    def name(self, row: int) -> str:
+        """What to call a row in a message: its id, and where its picture lies."""
+        table = self.table
+        id_, locator, name = (
+            table.column(column)[row].as_py() for column in ("id", "image", "datasetName")
+        )
+        return f"sample {id_} ({self.roots[name] / locator})"
+
     def read(self, row: int) -> bytes:
         """The bytes of the picture of row number `row`.
 
@@ -164,16 +160,10 @@ class Dataset:
         """
         locator = self.table.column("image")[row].as_py()
         root = self.roots[self.table.column("datasetName")[row].as_py()]
-        path, span = split_locator(locator)
         try:
-            if span is None:
-                return (root / path).read_bytes()
-            offset, length = span
-            with (root / path).open("rb") as handle:
-                handle.seek(offset)
-                return handle.read(length)
+            return read(root, Locator.of(locator))
         except FileNotFoundError as error:
             raise DataNotFoundError(
-                f"{root / path} is gone since the data was read. Restore it, or run again so that "
-                "the data is read anew."
+                f"{root / locator} is gone since the data was read. Restore it, or run again so "
+                "that the data is read anew."
             ) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from syntype.data.dataset import split_locator
+from syntype.data.locator import Locator, read
 from syntype.files import atomic_path
 from syntype.progress import SILENT, Progress
 from syntype.provenance import content_hash
@@ -93,8 +93,8 @@ def digest_pictures(
 
 
 def _digest(root: Path, image: str, known: str, recalled: Digested | None) -> Digested:
-    place, span = split_locator(image)
-    found = (root / place).stat()
+    locator = Locator.of(image)
+    found = (root / locator.path).stat()
     if not found.st_size:
         return Digested(reason="the file is empty")
     if known:
@@ -102,14 +102,14 @@ def _digest(root: Path, image: str, known: str, recalled: Digested | None) -> Di
     size, changed = found.st_size, found.st_mtime_ns
     if recalled and (recalled.size, recalled.changed) == (size, changed):
         return recalled
-    with (root / place).open("rb") as handle:
-        if span is None:
+    if not locator.store:
+        with (root / locator.path).open("rb") as handle:
             return Digested(hashlib.file_digest(handle, "sha256").hexdigest(), "", size, changed)
-        offset, length = span
-        handle.seek(offset)
-        content = handle.read(length)
-    if len(content) < length:
+    content = read(root, locator)
+    if locator.store == "span" and len(content) < locator.length:
         return Digested(reason="the byte range ends behind the file")
+    if not content:
+        return Digested(reason="there is no picture in that place")
     return Digested(hashlib.sha256(content).hexdigest(), "", size, changed)
 
 

@@ -1,12 +1,14 @@
-"""From `--data` to one dataset: read, join, check the pictures, limit, split.
+"""From `--data` to one dataset: read, join, check the pictures, choose, split.
 
     folder:PATH             class folders
     table:PATH              a CSV, TSV or Parquet table
+    catalogue:PATH          a catalogue (`syntype.data.catalogue`), or the part that is asked for
     vlm4bio:PATH[#LIST]     VLM4Bio as published
     KIND:PATH[#PART]        a published benchmark (`syntype.data.benchmarks`): nabirds, inat21 ...
     synthetic:SIZE          made on the spot, below the workspace
     PATH                    a file is a table; a folder with labels.csv, metadata.csv or
-                            catalogue.parquet is that table; any other has class folders
+                            catalogue.parquet is that table, one with catalogue.json is a
+                            catalogue; any other has class folders
 
 `NAME=` before any of these but synthetic names the set. A set is named after its folder or table
 otherwise, and the name begins every id: a set whose folder is renamed is another set, unless it
@@ -22,7 +24,8 @@ The notes of the dataset, plain JSON types, SET the name of a set:
     list            SET (VLM4Bio only) to the name of the list
     expected        SET (benchmarks only, where the numbers differ) to: published, found (rows)
     leftOut         total, reasons {reason: rows}, rows [{id, reason}, ...] (the first 1000)
-    limit           rows left out because of --limit, 0 without it
+    limit           rows left out because of --taxon, --per-species and --limit
+    notAskedFor     those of them that were never read, by set (catalogues only)
     duplicates      pictures, copies, nLeaks, leaks [{id, split, copyOf, copySplit}, ...],
                     labelsDiffer [[id, ...], ...]: see `syntype.data.duplicates`
     unitsJoined     units that became part of another because they share a picture
@@ -34,7 +37,7 @@ The notes of the dataset, plain JSON types, SET the name of a set:
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,15 +50,19 @@ from syntype.configs import DataConfig
 from syntype.configs.samples import SPLIT_KINDS
 from syntype.data.benchmarks.read import read_benchmark
 from syntype.data.benchmarks.registry import BENCHMARKS
+from syntype.data.catalogue import is_catalogue
+from syntype.data.choosing import lot, lowest, of_taxa
+from syntype.data.collections.registry import COLLECTIONS
 from syntype.data.dataset import Dataset
 from syntype.data.digests import digest_pictures
 from syntype.data.duplicates import duplicates_notes, joined_units, leaks
 from syntype.data.folder import read_folder
+from syntype.data.from_catalogue import read_catalogue
 from syntype.data.manifest import read_manifest, replay
+from syntype.data.numbering import row_hashes
 from syntype.data.records import SPLITS, left_out_notes, merge_left_out
 from syntype.data.splits import (
     complete_split,
-    keyed_hash,
     singletons,
     units_cut,
     unseen_split,
@@ -64,15 +71,22 @@ from syntype.data.table import TABLE_NAMES, read_table
 from syntype.data.vlm4bio import DEFAULT_LIST, is_vlm4bio, read_vlm4bio
 from syntype.errors import DataError, DataNotFoundError, UsageError
 from syntype.progress import SILENT, Progress
-from syntype.provenance import content_hash, named_seed
+from syntype.provenance import content_hash
 
-KINDS = ("folder", "table", "vlm4bio", "synthetic", *BENCHMARKS)
+RECORDS = "records"
+"""The kind of museum and occurrence records, whatever their format."""
+IMPORTED = (*COLLECTIONS, RECORDS)
+"""What is read into a catalogue first, as it may not fit into memory."""
+KINDS = ("folder", "table", "catalogue", "vlm4bio", "synthetic", *BENCHMARKS)
 # For `syntype data list`.
 SOURCES = (
     ("FOLDER", "a folder of class folders, or with labels.csv, metadata.csv or catalogue.parquet"),
     ("FILE", "a CSV, TSV or Parquet table: one row a picture, columns named or guessed"),
     ("folder:FOLDER", "class folders, whatever else lies there"),
     ("table:FILE", "a table, whatever its ending"),
+    ("CATALOGUE", "a catalogue that `syntype data import` made"),
+    *((f"import: {one.usage}", one.title) for one in COLLECTIONS.values()),
+    ("import: records:PATH", "museum and occurrence records: Darwin Core, GBIF, iDigBio"),
     ("vlm4bio:FOLDER[#LIST]", "VLM4Bio as published; LIST is 10k, easy, medium, hard or prompting"),
     ("synthetic:SIZE", "a drawn tree of life: tiny, small, medium, or species=60,images=4000"),
     *((benchmark.usage, benchmark.title) for benchmark in BENCHMARKS.values()),
@@ -120,9 +134,9 @@ def load_dataset(
         DataError: A set cannot be used, or holds one species only.
         UsageError: An option is malformed, or two sets have the same name.
     """
-    parts = [_read(spec, config, workspace, progress, workers) for spec in config.data]
+    parts = [read_spec(spec, config, workspace, progress, workers) for spec in config.data]
     dataset = _join(parts)
-    dataset = _limit(dataset, config)
+    dataset = _choose(dataset, config)
     dataset = _digest(dataset, config, workspace / "data" / "digests", progress, workers)
     dataset = _split(dataset, config)
     species = dataset.counts("species")
@@ -135,10 +149,22 @@ def load_dataset(
     return dataset
 
 
-def _read(
+def read_spec(
     spec: str, config: DataConfig, workspace: Path, progress: Progress, workers: int
 ) -> Dataset:
+    """The rows of one `--data`, as its reader finds them.
+
+    Raises:
+        DataNotFoundError: There is nothing.
+        DataError: It cannot be read.
+        UsageError: It must be imported first.
+    """
     name, kind, text = parse_spec(spec)
+    if kind in IMPORTED:
+        raise UsageError(
+            f"{spec} is read into a catalogue first: `syntype data import {spec} --out CATALOGUE`, "
+            "then --data CATALOGUE."
+        )
     if kind == "synthetic":
         from syntype.data.synthetic import parse_size, write_world  # NumPy-heavy: only if asked for
 
@@ -154,6 +180,8 @@ def _read(
         return read_benchmark(kind, path, config, part=subset, name=name)
     if kind == "table":
         return read_table(path, config, name=name)
+    if kind == "catalogue":
+        return read_catalogue(path, config)
     if kind == "folder":
         _refuse_columns(config, path)
         return read_folder(path, config, name=name)
@@ -166,7 +194,7 @@ def parse_spec(spec: str) -> tuple[str, str, str]:
     if not equals or not re.fullmatch(r"[\w.-]+", name) or Path(spec).expanduser().exists():
         name, rest = "", spec
     kind, colon, text = rest.partition(":")
-    if colon and kind in KINDS:
+    if colon and kind in (*KINDS, *IMPORTED):
         return name, kind, text
     return name, "", rest
 
@@ -180,6 +208,8 @@ def _read_path(path: Path, config: DataConfig, name: str) -> Dataset:
             f"There is nothing at {path}. --data takes a folder of class folders, a CSV or "
             f"Parquet table, or one of {', '.join(f'{kind}:...' for kind in KINDS)}."
         )
+    if is_catalogue(path):
+        return read_catalogue(path, config)
     for table in TABLE_NAMES:
         if (path / table).is_file():
             return read_table(path / table, config, name=name)
@@ -230,17 +260,28 @@ def _replacing(dataset: Dataset, column: str, values: Sequence[str]) -> Dataset:
     return replace(dataset, table=table)
 
 
-def _limit(dataset: Dataset, config: DataConfig) -> Dataset:
-    """At most `config.limit` pictures a species: those whose ids hash lowest under the seed."""
-    if not config.limit:
-        return _noting(dataset, limit=0)
-    key = named_seed(config.seed, "limit").to_bytes(8, "big")
-    rows = defaultdict(list)
-    for row, (id_, species) in enumerate(zip(dataset.ids, dataset.column("species"), strict=True)):
-        rows[species].append((keyed_hash(id_, key), row))
-    kept = sorted(row for found in rows.values() for _, row in sorted(found)[: config.limit])
-    limited = dataset.select(np.array(kept, dtype=np.int64))
-    return _noting(limited, limit=len(dataset) - len(limited))
+def _choose(dataset: Dataset, config: DataConfig) -> Dataset:
+    """The rows that `taxon`, `per_species` and `limit` ask for.
+
+    Raises:
+        DataError: There are none.
+    """
+    n_gone = sum(dataset.notes.get("notAskedFor", {}).values())
+    asked = np.ones(len(dataset), dtype=bool)
+    if config.taxon:
+        asked = of_taxa(dataset.table, config.taxon).to_numpy()
+        if not asked.any():
+            raise DataError(
+                f"No picture is of {', '.join(config.taxon)}: --taxon takes names of any rank, as "
+                "the set writes them. `syntype data info` shows which names it has."
+            )
+    if config.per_species or config.limit:
+        _, species = np.unique(dataset.column("species").astype(str), return_inverse=True)
+        places = row_hashes(dataset.ids, lot(config.seed))
+        numbers = np.where(asked, species, -1)
+        asked = lowest(places, numbers, config.per_species, config.limit)
+    chosen = dataset if asked.all() else dataset.select(asked)
+    return _noting(chosen, limit=n_gone + len(dataset) - len(chosen))
 
 
 def _digest(
@@ -268,14 +309,26 @@ def _digest(
         row = min(reasons)
         raise DataNotFoundError(
             f"{len(reasons)} of {len(dataset)} pictures cannot be read, for example "
-            f"{dataset.roots[names[row]] / images[row]} ({reasons[row]}). Paths are relative to "
-            "the folder of the table: check the column of the paths (--column image=NAME), or "
-            "leave out what is missing with --on-error skip."
+            f"{dataset.roots[names[row]] / images[row]} ({reasons[row]}). "
+            + _advice(dataset, names[row], reasons[row], config)
         )
     left_out = left_out_notes([(dataset.ids[row], reason) for row, reason in reasons.items()])
     kept = np.array([row for row in range(len(dataset)) if row not in reasons], dtype=np.int64)
     dataset = _noting(dataset, leftOut=merge_left_out([dataset.notes["leftOut"], left_out]))
     return _replacing(dataset, "imageDigest", digests.tolist()).select(kept)
+
+
+def _advice(dataset: Dataset, name: str, reason: str, config: DataConfig) -> str:
+    """What to do about a picture of a set that cannot be read."""
+    mend = "Mend or remove such pictures"
+    if reason == "no such file" and name in dataset.notes.get("columns", {}):
+        mend = (
+            "Paths are relative to the folder of the table: check the column of the paths "
+            "(--column image=NAME)"
+        )
+    if config.on_error == "stop":
+        return f"{mend}, or leave out what cannot be read with --on-error skip."
+    return f"{mend}, or give another set with --data."
 
 
 def _split(dataset: Dataset, config: DataConfig) -> Dataset:

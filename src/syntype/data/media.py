@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from syntype.configs import OnError
-from syntype.data.dataset import Dataset
 from syntype.data.decode import MAX_PIXELS, decode
 from syntype.data.geometry import Prepared, fit
 from syntype.data.preprocess import Preprocess
@@ -57,6 +56,17 @@ def prepare(content: bytes, preprocess: Preprocess, *, max_pixels: int = MAX_PIX
     return fit(decode(content, max_pixels=max_pixels), preprocess)
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Where pictures come from, by rows: a data set, or a stream."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of a row's picture."""
+
+    def name(self, row: int) -> str:
+        """What to call a row in a message."""
+
+
 class Batch(NamedTuple):
     """Pictures that could be read, and those that could not.
 
@@ -81,15 +91,15 @@ def _threads(workers: int) -> int:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a data set as an encoder's input, read when asked for.
+    """Pictures as an encoder's input, read when asked for.
 
     Attributes:
-        dataset: Where the pictures are.
+        source: Where the pictures are.
         preprocess: The encoder's geometry.
         max_pixels: Refuse pictures of more pixels.
     """
 
-    dataset: Dataset
+    source: Source
     preprocess: Preprocess
     max_pixels: int = MAX_PIXELS
 
@@ -100,7 +110,7 @@ class Pictures:
             MediaError: It is gone, may not be read, or cannot be decoded.
         """
         try:
-            content = self.dataset.read(row)
+            content = self.source.read(row)
         except DataNotFoundError as error:
             raise MediaError("the file is gone") from error
         except OSError as error:
@@ -193,11 +203,7 @@ class Pictures:
         return Batch(torch.from_numpy(images), np.asarray(kept, np.int64), tuple(failures))
 
     def _stopped(self, row: int, error: MediaError) -> MediaError:
-        table = self.dataset.table
-        sample, locator, name = (
-            table.column(column)[row].as_py() for column in ("id", "image", "datasetName")
-        )
         return MediaError(
-            f"The picture of sample {sample} ({self.dataset.roots[name] / locator}) cannot be "
-            f"read: {error}. Mend or remove it, or leave out such pictures with --on-error skip."
+            f"The picture of {self.source.name(row)} cannot be read: {error}. Mend or remove it, "
+            "or leave out such pictures with --on-error skip."
         )

@@ -5,7 +5,8 @@ cosine transform against their median, without the constant ones: the recipe of 
 TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019), whose bits these are
 not. Re-encoding, scaling and brightness move few bits, unrelated pictures differ in about 128;
 `docs/reference/leakage.md` has what was measured. A picture with next to no contours has no hash,
-as all such look alike.
+as all such look alike. Its relief says whether there is anything in it at all: a frame of grey, of
+noise, or of light that falls off to the sides has next to none, the faintest plankton has some.
 
 Hashes are remembered under the digest of the picture's bytes, so a file is decoded once.
 
@@ -15,7 +16,9 @@ n pictures, m others, p pairs, b pictures of a block; a hash is 32 bytes
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +38,7 @@ NEAR = 31
 """Bits by which two hashes of one picture may differ, as PDQ's authors advise."""
 _SIDE, _KEPT = 64, 16
 _FLAT = 0.3  # mean step between neighbouring pixels, of 255, below which nothing can be told
+_BLOCKS = 16  # across and down, in which relief is measured
 _BLOCK_CELLS = 2**22  # distances held at a time
 _BATCH = 64  # pictures a thread takes at a time
 _SCHEMA = pa.schema([("digest", pa.string()), ("hash", pa.binary())])
@@ -55,19 +59,66 @@ class Hashes:
     failures: tuple[tuple[int, str], ...]
 
 
+class Looks(NamedTuple):
+    """What a picture looks like, in few numbers.
+
+    Attributes:
+        bits: Its hash, 32 bytes; None where it is flat.
+        contours: Mean step between neighbours of 64 x 64 pixels, of 255.
+        relief: Range of 16 x 16 blocks' means, of 255, when the surface of second degree that
+            fits them best is taken away: noise and uneven light leave next to nothing.
+    """
+
+    bits: UInt8[np.ndarray, "32"] | None
+    contours: float
+    relief: float
+
+
+def picture_looks(pixels: UInt8[np.ndarray, "h w 3"]) -> Looks:
+    """What a picture looks like.
+
+    Args:
+        pixels: 8-bit RGB.
+    """
+    small = _luma(pixels)
+    blocks = small.reshape(_BLOCKS, _SIDE // _BLOCKS, _BLOCKS, _SIDE // _BLOCKS).mean(axis=(1, 3))
+    surfaces = _surfaces()
+    left = blocks.ravel() - surfaces @ (surfaces.T @ blocks.ravel())
+    return Looks(_bits(small), _contours(small), float(np.ptp(left)))
+
+
 def picture_hash(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "32"] | None:
     """The hash of a picture, None where it is flat.
 
     Args:
         pixels: 8-bit RGB.
     """
+    return _bits(_luma(pixels))
+
+
+def _luma(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "64 64"]:
     luma = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    small = np.asarray(luma, dtype=np.float64)
+    return np.asarray(luma, dtype=np.float64)
+
+
+def _contours(small: Float[np.ndarray, "64 64"]) -> float:
     steps = np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean()
-    if steps / 2 < _FLAT:
+    return float(steps / 2)
+
+
+def _bits(small: Float[np.ndarray, "64 64"]) -> UInt8[np.ndarray, "32"] | None:
+    if _contours(small) < _FLAT:
         return None
     low = dctn(small, norm="ortho")[1 : _KEPT + 1, 1 : _KEPT + 1]
     return np.packbits(low.ravel() > np.median(low))
+
+
+@cache
+def _surfaces() -> Float[np.ndarray, "256 6"]:
+    """An orthonormal basis of the surfaces of second degree over the blocks."""
+    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : _BLOCKS * 1j, -1 : 1 : _BLOCKS * 1j])
+    basis: np.ndarray = np.linalg.qr(np.stack([x**0, x, y, x * x, x * y, y * y], axis=1))[0]
+    return basis
 
 
 def hash_pictures(

@@ -19,9 +19,10 @@ import pyarrow as pa
 
 from syntype.configs import DataConfig
 from syntype.data.dataset import SCHEMA, Card, Dataset
+from syntype.data.naming import clean, each, lineage
 from syntype.errors import DataError
-from syntype.taxonomy.cleaning import clean_labels, unicode, white_space
-from syntype.taxonomy.taxon import RANKS, Taxon, genus_of
+from syntype.taxonomy.cleaning import clean_labels
+from syntype.taxonomy.taxon import Taxon
 
 PICTURE_ENDINGS = frozenset(
     [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2"]
@@ -34,7 +35,8 @@ _SPLIT_WORDS = {
     **dict.fromkeys(["val", "valid", "validation", "validate", "dev", "development"], "val"),
     **dict.fromkeys(["test", "testing", "tst", "te"], "test"),
 }
-_LISTED = 1000
+LISTED = 1000
+"""Rows that notes name of what was left out."""
 
 Column = Sequence[str | None]
 
@@ -51,7 +53,7 @@ def left_out_notes(rows: Sequence[tuple[str, str]]) -> dict[str, Any]:
         rows: Id and reason of each.
     """
     reasons = Counter(reason for _, reason in rows)
-    listed = [{"id": id_, "reason": reason} for id_, reason in sorted(rows)[:_LISTED]]
+    listed = [{"id": id_, "reason": reason} for id_, reason in sorted(rows)[:LISTED]]
     return {"total": len(rows), "reasons": dict(sorted(reasons.items())), "rows": listed}
 
 
@@ -66,7 +68,7 @@ def merge_left_out(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "total": reasons.total(),
         "reasons": dict(sorted(reasons.items())),
-        "rows": rows[:_LISTED],
+        "rows": rows[:LISTED],
     }
 
 
@@ -165,18 +167,16 @@ def _unusable(records: Records, taxa: Sequence[Taxon | None]) -> dict[int, str]:
 
 def _table(records: Records, taxa: Sequence[Taxon | None], kept: Sequence[int]) -> pa.Table:
     name = records.card.name
-    given = {
-        key: [_clean(column[row]) for row in kept]
+    delivered = {
+        key: _column([column[row] for row in kept])
         for key, column in records.columns.items()
         if key in SCHEMA.names
     }
-    found = [taxon for row in kept if (taxon := taxa[row])]
+    given = {key: each(column, clean).to_pylist() for key, column in delivered.items()}
+    labels = [records.label[row] for row in kept]
+    known = dict(zip(records.label, taxa, strict=True))
     ids = [_id(name, records.image[row]) for row in kept]
     empty = [""] * len(kept)
-    # A species of its own column may have moved to another genus than the label's.
-    pairs = zip(given.get("genus", empty), given.get("species", empty), strict=True)
-    given["genus"] = [genus or genus_of(species) for genus, species in pairs]
-    lineage = {rank: _rank(rank, found, given.get(rank, empty)) for rank in RANKS}
     columns = {
         **dict.fromkeys(SCHEMA.names, empty),
         **given,
@@ -184,8 +184,7 @@ def _table(records: Records, taxa: Sequence[Taxon | None], kept: Sequence[int]) 
         "datasetName": [name] * len(kept),
         "image": [records.image[row] for row in kept],
         "verbatimIdentification": _verbatim(records, kept),
-        "scientificName": [taxon.scientific_name for taxon in found],
-        **lineage,
+        **lineage(_column(labels), known, delivered),
         "taxonGroup": [group or name for group in given.get("taxonGroup", empty)],
         "unit": [
             f"{name}/{unit}" if unit else id_
@@ -197,17 +196,11 @@ def _table(records: Records, taxa: Sequence[Taxon | None], kept: Sequence[int]) 
     return pa.table([pa.array(columns[key], pa.string()) for key in SCHEMA.names], schema=SCHEMA)
 
 
-def _clean(text: str | None) -> str:
-    return white_space(unicode(text)) if text else ""
+def _column(values: Column) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def _verbatim(records: Records, kept: Sequence[int]) -> list[str]:
     """The label exactly as delivered: that of its own column where there is one."""
     column = records.columns.get("verbatimIdentification", [None] * len(records.label))
     return [column[row] or records.label[row] or "" for row in kept]
-
-
-def _rank(rank: str, taxa: Sequence[Taxon], given: Sequence[str]) -> list[str]:
-    """A column of the lineage: as given, else as the name gives away."""
-    place = RANKS.index(rank)
-    return [text or taxon.lineage[place] for text, taxon in zip(given, taxa, strict=True)]

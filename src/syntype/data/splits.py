@@ -23,8 +23,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool, Int, Int8, UInt64
 
 from syntype.data.dataset import Dataset
+from syntype.data.numbering import row_hashes
 from syntype.data.records import SPLITS
 from syntype.provenance import named_seed
 
@@ -46,23 +48,66 @@ def make_split(
     Returns:
         For each row its split, an array of strings.
     """
-    shares = dict(zip(SPLITS, fractions, strict=True))
-    turns = [split for split in _TURNS if shares[split] > 0]
-    sizes = Counter(units)
-    species = _units_by_species(units, labels)
-    if all(len(members) == 1 for members in species.values()):
-        species = {"": list(sizes)}
-    placed: dict[str, str] = {}
-    key = named_seed(seed, "split").to_bytes(8, "big")
-    for members in species.values():
-        order = sorted(members, key=lambda unit: (keyed_hash(unit, key), unit))
-        wanted = {split: shares[split] * sum(sizes[unit] for unit in members) for split in turns}
-        for turn, unit in enumerate(order):
-            # Among equals the earlier turn goes first: a dict keeps the order of turns.
-            split = turns[turn] if turn < len(turns) else max(wanted, key=wanted.__getitem__)
-            wanted[split] -= sizes[unit]
-            placed[unit] = split
-    return np.array([placed[unit] for unit in units], dtype=object)
+    if not len(units):
+        return np.empty(0, dtype=object)
+    names, unit = np.unique(np.asarray(units, dtype=object), return_inverse=True)
+    _, label = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    places = row_hashes(names.tolist(), split_key(seed))
+    placed = place_units(unit, places, label, fractions)
+    return np.array(SPLITS, dtype=object)[placed[unit]]
+
+
+def split_key(seed: int) -> bytes:
+    """The key under which units are hashed into their order."""
+    return named_seed(seed, "split").to_bytes(8, "big")
+
+
+def place_units(
+    unit: Int[np.ndarray, "n"],
+    places: UInt64[np.ndarray, "u"],
+    label: Int[np.ndarray, "n"],
+    fractions: Sequence[float],
+) -> Int8[np.ndarray, "u"]:
+    """The split of each unit: its place in `records.SPLITS`.
+
+    Args:
+        unit: The unit of each row, as a number from 0 to u - 1.
+        places: The hash of each unit, which orders the units of a species; of equals the one with
+            the smaller number goes first.
+        label: The species of each row, as a number; of equally frequent ones the smallest counts.
+        fractions: Shares of train, val and test in the rows; they sum to 1.
+    """
+    shares = np.asarray(fractions, dtype=np.float64)
+    turns = [SPLITS.index(name) for name in _TURNS if shares[SPLITS.index(name)] > 0]
+    sizes = np.bincount(unit, minlength=len(places))
+    species = _most_frequent(unit, label)
+    if len(np.unique(species)) == len(species):
+        species = np.zeros_like(species)
+    order = np.lexsort((places, species))
+    starts = np.flatnonzero(np.diff(species[order], prepend=-1))
+    placed = np.empty(len(places), np.int8)
+    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+        members = order[start:stop]
+        of_members = sizes[members].tolist()
+        total = sum(of_members)
+        wanted = [float(shares[split]) * total for split in turns]
+        for turn, (member, size) in enumerate(zip(members.tolist(), of_members, strict=True)):
+            # Among equals the earlier turn goes first.
+            chosen = turn if turn < len(turns) else wanted.index(max(wanted))
+            wanted[chosen] -= size
+            placed[member] = turns[chosen]
+    return placed
+
+
+def _most_frequent(unit: Int[np.ndarray, "n"], label: Int[np.ndarray, "n"]) -> Int[np.ndarray, "u"]:
+    """The species that each unit has most often."""
+    n_labels = int(label.max()) + 1
+    pairs, counts = np.unique(unit.astype(np.int64) * n_labels + label, return_counts=True)
+    owner, species = np.divmod(pairs, n_labels)
+    best = np.lexsort((species, -counts, owner))
+    first = np.flatnonzero(np.diff(owner[best], prepend=-1))
+    found: np.ndarray = species[best[first]]
+    return found
 
 
 def unseen_split(
@@ -89,8 +134,9 @@ def unseen_split(
     Returns:
         For each row its split, an array of strings.
     """
-    held = _held_species(labels, genera, fractions, seed)
-    split_of = dict(zip(units, make_split(units, labels, fractions, seed), strict=True))
+    held = held_species(labels, genera, fractions, seed)
+    placed = make_split(units, labels, fractions, seed)
+    split_of = dict(zip(units, placed, strict=True))
     for split in ("val", "test"):
         split_of |= {
             unit: split
@@ -100,13 +146,20 @@ def unseen_split(
     return np.array([split_of[unit] for unit in units], dtype=object)
 
 
-def _held_species(
+def held_species(
     labels: Sequence[str],
     genera: Sequence[tuple[str, str]],
     fractions: Sequence[float],
     seed: int,
 ) -> dict[str, str]:
-    """The species that never train, to the split that has them: test or val."""
+    """The species that never train, to the split that has them: test or val.
+
+    Args:
+        labels: Species, in any order, each once or more often.
+        genera: The taxon group and the genus of each.
+        fractions: Shares of train, val and test.
+        seed: Seed of the choice.
+    """
     shares = dict(zip(SPLITS, fractions, strict=True))
     key = named_seed(seed, "unseen species").to_bytes(8, "big")
     # Sorted backwards, the first of several genera of a species is what stays.
@@ -137,17 +190,6 @@ def keyed_hash(unit: str, key: bytes) -> bytes:
     return hashlib.blake2b(unit.encode(), key=key, digest_size=8).digest()
 
 
-def _units_by_species(units: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
-    """Species to the units in which it is the most frequent one."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for unit, label in zip(units, labels, strict=True):
-        counts[unit][label] += 1
-    species: dict[str, list[str]] = defaultdict(list)
-    for unit, found in counts.items():
-        species[min(found, key=lambda label: (-found[label], label))].append(unit)
-    return species
-
-
 def complete_split(
     units: Sequence[str],
     labels: Sequence[str],
@@ -172,35 +214,64 @@ def complete_split(
     Returns:
         For each row its split, an array of strings.
     """
-    of_unit = {unit: split for unit, split in sorted(zip(units, given, strict=True)) if split}
-    split = np.array(
-        [own or of_unit.get(unit, "") for unit, own in zip(units, given, strict=True)],
-        dtype=object,
-    )
-    lacking = [name for name in ("val", "test") if not (split == name).any()]
-    shares = dict(zip(SPLITS, fractions, strict=True))
-    taken = sum(shares[name] for name in lacking)
-    if 0 < taken < 1 and shares["train"] > 0 and (split == "train").any():
-        kept = {"train": shares["train"]} | {name: shares[name] for name in lacking}
-        inner = [kept.get(name, 0.0) / sum(kept.values()) for name in SPLITS]
-        _fill(split, split == "train", units, labels, inner, seed)
-    _fill(split, split == "", units, labels, fractions, seed)
+    if not len(units):
+        return np.empty(0, dtype=object)
+    names, unit = np.unique(np.asarray(units, dtype=object), return_inverse=True)
+    _, label = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    known = np.array([SPLITS.index(name) if name else -1 for name in given], dtype=np.int8)
+    places = row_hashes(names.tolist(), split_key(seed))
+    found: np.ndarray = np.array(SPLITS, dtype=object)[
+        complete(unit, places, label, known, fractions)
+    ]
+    return found
+
+
+def complete(
+    unit: Int[np.ndarray, "n"],
+    places: UInt64[np.ndarray, "u"],
+    label: Int[np.ndarray, "n"],
+    given: Int8[np.ndarray, "n"],
+    fractions: Sequence[float],
+) -> Int8[np.ndarray, "n"]:
+    """`complete_split` on numbers.
+
+    Args:
+        unit: The unit of each row, as a number from 0 to u - 1.
+        places: The hash of each unit.
+        label: The species of each row, as a number.
+        given: The split of each row, as its place in `records.SPLITS`; -1 for none.
+        fractions: Shares of train, val and test.
+    """
+    # A unit that is given several splits counts for the last of them in the alphabet.
+    rank = np.array([sorted(SPLITS).index(name) for name in SPLITS])
+    of_unit = np.full(len(places), -1)
+    np.maximum.at(of_unit, unit, np.where(given >= 0, rank[given], -1))
+    split_of = np.append(np.argsort(rank), -1)
+    split = np.where(given >= 0, given, split_of[of_unit[unit]]).astype(np.int8)
+    train, val, test = (SPLITS.index(name) for name in ("train", "val", "test"))
+    lacking = [part for part in (val, test) if not (split == part).any()]
+    taken = sum(fractions[part] for part in lacking)
+    if 0 < taken < 1 and fractions[train] > 0 and (split == train).any():
+        kept = [fractions[part] if part in {train, *lacking} else 0.0 for part in range(3)]
+        inner = [share / sum(kept) for share in kept]
+        _fill(split, split == train, unit, places, label, inner)
+    _fill(split, split < 0, unit, places, label, fractions)
     return split
 
 
 def _fill(
-    split: np.ndarray,
-    rows: np.ndarray,
-    units: Sequence[str],
-    labels: Sequence[str],
+    split: Int8[np.ndarray, "n"],
+    rows: Bool[np.ndarray, "n"],
+    unit: Int[np.ndarray, "n"],
+    places: UInt64[np.ndarray, "u"],
+    label: Int[np.ndarray, "n"],
     fractions: Sequence[float],
-    seed: int,
 ) -> None:
     """Split the chosen `rows` anew, in place."""
-    chosen = np.flatnonzero(rows).tolist()
-    split[chosen] = make_split(
-        [units[row] for row in chosen], [labels[row] for row in chosen], fractions, seed
-    )
+    if not rows.any():
+        return
+    units, inner = np.unique(unit[rows], return_inverse=True)
+    split[rows] = place_units(inner, places[units], label[rows], fractions)[inner]
 
 
 def units_cut(dataset: Dataset) -> list[str]:

@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 
 from syntype.configs import DataConfig
 from syntype.data.columns import map_columns
-from syntype.data.dataset import Card, Dataset, split_locator
+from syntype.data.dataset import Card, Dataset
 from syntype.data.folder import name_of_folder
+from syntype.data.locator import Locator
 from syntype.data.records import Column, Records, to_dataset
 from syntype.errors import DataError, DataNotFoundError
 from syntype.taxonomy.taxon import is_epithet
@@ -190,4 +191,4 @@ def _locators(path: Path, places: Column) -> tuple[Path, Sequence[str]]:
 
 
 def _file_of(locator: str) -> str:
-    return split_locator(locator)[0]
+    return Locator.of(locator).path

@@ -63,11 +63,19 @@ class Episodes:
         """The rows of `items` that each class learns from, classes in ascending order.
 
         Raises:
-            DataError: A picture of the draw is not among `items`.
+            DataError: There is no such draw, or a picture of it is not among `items`.
         """
         asked = (self.table["shots"].to_numpy() == shots) & (
             self.table["episode"].to_numpy() == episode
         )
+        if not asked.any():
+            of_shots = sorted(set(self.table["shots"].to_pylist()))
+            n_draws = len(set(self.table["episode"].to_pylist()))
+            raise DataError(
+                f"The saved draws have no draw {episode + 1} of {shots} shots. They have {n_draws} "
+                f"draws of {', '.join(map(str, of_shots))} shots: --few-shot.episodes {n_draws} "
+                f"--few-shot.shots {' '.join(map(str, of_shots))}."
+            )
         row_of = {name: row for row, name in enumerate(items.ids)}
         try:
             rows = [row_of[name] for name in self.table["id"].filter(pa.array(asked)).to_pylist()]

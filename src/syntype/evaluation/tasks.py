@@ -12,6 +12,7 @@ Each task is a function of its own module; what they differ in is what they look
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -148,7 +149,15 @@ def _few_shot(bench: Bench, options: TaskOptions) -> _Answer:
         train = _needed(bench.train, "few-shot (but for --few-shot.mode published)", "train").read(
             "training pictures"
         )
-    return few_shot(query, train, options.evaluate, options.few_shot, n_train=bench.n_train)
+    replay = options.few_shot.replay
+    return few_shot(
+        query,
+        train,
+        options.evaluate,
+        options.few_shot,
+        episodes=Episodes.load(Path(replay)) if replay else None,
+        n_train=bench.n_train,
+    )
 
 
 def _linear_probe(bench: Bench, options: TaskOptions) -> _Answer:

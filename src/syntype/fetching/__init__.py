@@ -7,6 +7,10 @@
     fetch       many files at once
     archives    archives unpacked, whole or not at all
     hub         the files of a repository of the Hugging Face hub, at one commit
+    paging      answers that come in pages
+    gbif_api    occurrences of GBIF
+    idigbio_api specimens of iDigBio
+    media       the media of a catalogue's rows
     sources     published sets by name
 
 Nothing is imported here: name the module you want.

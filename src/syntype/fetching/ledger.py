@@ -68,6 +68,15 @@ class Ledger:
                 ) from error
             yield
 
+    def entry(self, path: str) -> Mapping[str, Any] | None:
+        """What was written down of a file that is here; None if it is not, or was changed."""
+        entry, place = self._known.get(path), self.folder / path
+        if entry is None or not place.is_file():
+            return None
+        status = place.stat()
+        same = (entry["size"], entry["changed"]) == (status.st_size, status.st_mtime_ns)
+        return entry if same else None
+
     def has(self, wanted: Wanted) -> bool:
         """Whether a file is here, whole and as published; one of unknown origin is hashed."""
         path = self.folder / wanted.path

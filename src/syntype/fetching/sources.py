@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from syntype.data import vlm4bio
 from syntype.data.benchmarks.benchmark import Benchmark
 from syntype.data.benchmarks.registry import BENCHMARKS
+from syntype.data.collections.collection import Collection
+from syntype.data.collections.registry import COLLECTIONS
 from syntype.errors import UsageError
 from syntype.fetching.hub import repository
 from syntype.fetching.wanted import Wanted
@@ -82,9 +84,57 @@ _FETCHED: Mapping[str, Mapping[str, object]] = {
     "idle-oo": {"hub": "imageomics/IDLE-OO-Camera-Traps"},
 }  # fmt: skip
 
-_TOL_CITATION = (
-    "Stevens et al. (2024). BioCLIP: A vision foundation model for the tree of life. CVPR."
-)
+_ZENODO_BIOSCAN = "https://zenodo.org/records/8030065/files"
+_BIOSCAN_TABLE = "BIOSCAN_Insect_Dataset_metadata.tsv"
+_COLLECTED: Mapping[str, Mapping[str, object]] = {
+    "tree-of-life-10m": {
+        "hub": "imageomics/TreeOfLife-10M",
+        "parts": {
+            "": ["*"],
+            "metadata": ["metadata/*"],
+            "eol": ["metadata/catalog.csv", "metadata/licenses.csv", "dataset/EOL/*"],
+        },
+    },
+    "tree-of-life-200m": {
+        "hub": "imageomics/TreeOfLife-200M",
+        "parts": {
+            "": ["dataset/catalog.parquet", "dataset/metadata/provenance.parquet"],
+            "catalog": ["dataset/catalog.parquet"],
+            "all": ["*"],
+        },
+    },
+    "bioscan-1m": {
+        "parts": {
+            part: [f"{_ZENODO_BIOSCAN}/{name}" for name in names]
+            for part, names in {
+                "cropped_256": (_BIOSCAN_TABLE, "cropped_256.zip"),
+                "original_256": (_BIOSCAN_TABLE, "original_256.zip"),
+                "metadata": (_BIOSCAN_TABLE,),
+            }.items()
+        },
+        # As public code that reads the set checks them.
+        "digests": {
+            _BIOSCAN_TABLE: "md5:dec3bb23870a35e2e13bc17a5809c901",
+            "cropped_256.zip": "md5:fe1175815742db14f7372d505345284a",
+            "original_256.zip": "md5:9729fc1c49d84e7f1bfc6f5a0916d72b",
+        },
+    },
+    "biotrove": {"hub": "BGLab/BioTrove", "parts": {"": ["BioTrove/*.parquet"], "all": ["*"]}},
+}
+
+
+def _collected(collection: Collection, **options: object) -> Source:
+    """A large set whose reader knows its title and terms."""
+    return Source(
+        name=collection.name,
+        title=collection.title,
+        page=collection.source,
+        license=collection.license,
+        citation=collection.citation,
+        reader=f"{collection.name}:{{}}",
+        **options,  # type: ignore[arg-type]
+    )
+
 
 SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -102,14 +152,15 @@ SOURCES: Mapping[str, Source] = {
             hub="imageomics/VLM4Bio",
             reader="vlm4bio:{}/datasets",
         ),
+        *(_collected(one, **_COLLECTED[name]) for name, one in COLLECTIONS.items()),
         Source(
-            name="tree-of-life-10m",
-            title="TreeOfLife-10M (its EOL part, catalogue and names)",
-            page="https://huggingface.co/datasets/imageomics/TreeOfLife-10M",
-            license="CC0-1.0 as a whole; each picture has its own",
-            citation=_TOL_CITATION,
-            hub="imageomics/TreeOfLife-10M",
-            parts={"": ["*"], "metadata": ["metadata/*"], "eol": ["metadata/*", "dataset/EOL/*"]},
+            name="biotrove-train",
+            title="BioTrove-Train (40 million addresses) and the test sets of BioTrove",
+            page="https://huggingface.co/datasets/BGLab/BioTrove-Train",
+            license=COLLECTIONS["biotrove"].license,
+            citation=COLLECTIONS["biotrove"].citation,
+            hub="BGLab/BioTrove-Train",
+            parts={"": ["*"], "benchmark": ["BioTrove-benchmark/*"]},
             reader="",
         ),
     )

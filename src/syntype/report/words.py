@@ -309,7 +309,7 @@ def cleaned(notes: Mapping[str, Any]) -> str:
     if "nLeaks" in copies:
         found.append(f"Copies across splits, taken out: {_n(copies['nLeaks'])}.")
     if notes.get("limit"):
-        found.append(f"Left out by the limit per species: {_n(notes['limit'])}.")
+        found.append(f"Left out by --taxon, --per-species and --limit: {_n(notes['limit'])}.")
     cut: Mapping[str, Any] = notes.get("unitsCut") or {}
     if cut.get("units"):
         found.append(

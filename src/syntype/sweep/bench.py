@@ -16,6 +16,7 @@ from syntype.data.order import rows_in_order
 from syntype.embeddings.texts import text_vectors
 from syntype.encoders.encoder import require_text
 from syntype.encoders.load import resolve_device
+from syntype.evaluation.episodes import Episodes
 from syntype.evaluation.tasks import Bench, Side, Texts
 from syntype.provenance import plain
 
@@ -35,6 +36,8 @@ _OPTIONS_OF: Mapping[Task, tuple[str, ...]] = {
 def determining(task: Task, options: TaskOptions) -> dict[str, Any]:
     """The options that scores of `task` depend on: those that only draw intervals are not."""
     content = plain(options)
+    if task == "few-shot" and options.few_shot.replay:  # what is in it, not where it lies
+        content["few_shot"]["replay"] = Episodes.load(Path(options.few_shot.replay)).key
     found: dict[str, Any] = {"task": task, "ranks": content["evaluate"]["ranks"]}
     for name in _OPTIONS_OF[task]:
         part, _, field = name.partition(".")

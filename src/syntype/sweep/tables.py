@@ -10,28 +10,34 @@ from typing import Any
 import numpy as np
 
 from syntype.configs import EvaluateConfig, Task
+from syntype.data.census import about_dataset, census_of_dataset
 from syntype.data.dataset import Dataset
 from syntype.data.manifest import ManifestHeader
 from syntype.evaluation.scores import Scores, stack
 from syntype.evaluation.statistics import resample
+from syntype.report import info_tables
 from syntype.sweep.workshop import Clustering
 from syntype.taxonomy.taxon import RANKS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
-_MOST_ROWS = 12  # of what was left out, and of labels that changed
 _QUALITY = ("ami", "ari", "homogeneity", "completeness", "purity")
 
 
 def data_tables(dataset: Dataset) -> list[Table]:
     """What is in a dataset, and what was done to it on the way in."""
     notes = dataset.notes
-    tables = [_groups(dataset), _ranks(dataset), _cleaning(notes), _columns(notes), _checks(notes)]
-    left_out = notes.get("leftOut", {}).get("rows", [])
-    if left_out:
-        rows = [(one["id"], one["reason"]) for one in left_out[:_MOST_ROWS]]
-        total = notes["leftOut"]["total"]
-        tables.append((f"Left out: {total} (the first {len(rows)})", ("sample", "reason"), rows))
+    census = info_tables.detail_tables(census_of_dataset(dataset), about_dataset(dataset))
+    tables = [
+        _groups(dataset),
+        _ranks(dataset),
+        *(table for table in census if table[0] != "Taxa"),  # which stands above
+        info_tables.cleaning(notes),
+        _columns(notes),
+        _checks(notes),
+        info_tables.reasons_table(notes),
+        info_tables.left_out_table(notes),
+    ]
     return [table for table in tables if table[2]]
 
 
@@ -77,18 +83,6 @@ def _ranks(dataset: Dataset) -> Table:
         if known.any():
             rows.append((rank, f"{len(set(names[known])):,}", f"{100 * known.mean():.0f} %"))
     return "Taxa", ("rank", "names", "of pictures that have one"), rows
-
-
-def _cleaning(notes: Mapping[str, Any]) -> Table:
-    rows = []
-    for name, record in notes.get("cleaning", {}).items():
-        rows += [(name, rule, f"{count:,}") for rule, count in record.get("steps", [])]
-        changed = record.get("changed", {})
-        for label, clean in list(changed.items())[:_MOST_ROWS]:
-            rows.append((name, f"{label!r} read as {clean!r}", ""))
-        if len(changed) > _MOST_ROWS:
-            rows.append((name, f"... and {len(changed) - _MOST_ROWS} more", ""))
-    return "Cleaning of labels", ("set", "after the rule", "distinct labels"), rows
 
 
 def _columns(notes: Mapping[str, Any]) -> Table:

@@ -164,7 +164,21 @@ def clean_labels(labels: Sequence[str | None]) -> tuple[list[Taxon | None], Clea
     Returns:
         For each label its taxon, None where the label is missing or blank; and the report.
     """
-    rows = Counter(labels)
+    taxa, report = clean_distinct(Counter(labels))
+    return [taxa[label] for label in labels], report
+
+
+def clean_distinct(
+    rows: Mapping[str | None, int],
+) -> tuple[dict[str | None, Taxon | None], CleaningReport]:
+    """Clean labels that were counted already, as `clean_labels` does a column.
+
+    Args:
+        rows: Each label as delivered, None for none, and how many rows have it.
+
+    Returns:
+        For each label its taxon, None where the label is missing or blank; and the report.
+    """
     names: dict[str | None, str | None] = {label: label for label in rows}
     steps = [("published", len(rows.keys() - _MISSING_WORDS - {None}) + _has_missing(rows))]
     gone = {}
@@ -177,7 +191,7 @@ def clean_labels(labels: Sequence[str | None]) -> tuple[list[Taxon | None], Clea
     names = {label: name and letter_case(name, genera) for label, name in names.items()}
     cleaned = {name for name in names.values() if name}
     steps.append((letter_case.__name__, len(cleaned)))
-    taxa = {
+    taxa: dict[str | None, Taxon | None] = {
         label: Taxon.from_name(label, name, genera) if label and name else None
         for label, name in names.items()
     }
@@ -188,7 +202,7 @@ def clean_labels(labels: Sequence[str | None]) -> tuple[list[Taxon | None], Clea
         rows_blank=gone[blank] - gone[missing],
         no_binomial=tuple(sorted(name for name in cleaned if not is_binomial(name))),
     )
-    return [taxa[label] for label in labels], report
+    return taxa, report
 
 
 def _has_missing(labels: Collection[str | None]) -> int:
