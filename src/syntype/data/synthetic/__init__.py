@@ -11,6 +11,12 @@ nothing is licensed: the pictures are CC0.
     backgrounds                       ->  scene   one picture
     config                            ->  write   all pictures, on disk
 
+The same tree grows to six senses, on a planet of its own (`six_write.read_six`):
+
+    planet, niche, range              ->  six     where each species lives and was seen
+    tile, song                                    the place from above, the species' voice
+    six_config                        ->  six_write   all media, a table of observations, the truth
+
 Torch is not imported here, so that the processes that draw start fast.
 """
 

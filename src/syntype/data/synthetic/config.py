@@ -1,14 +1,16 @@
 """What determines a world: its size, its seed and how hard it is; and the words for sizes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from syntype.errors import UsageError
 
 MIN_SIDE, MAX_SIDE = 32, 512
 
 
-def _check(holds: bool, message: str) -> None:
+def check(holds: bool, message: str) -> None:
+    """Raise `UsageError` with `message` unless it `holds`."""
     if not holds:
         raise UsageError(message)
 
@@ -43,30 +45,30 @@ class WorldConfig:
 
     def __post_init__(self) -> None:
         """Check that such a world can exist."""
-        _check(self.n_species >= 3, "A synthetic world needs species=3 or more.")
-        _check(
+        check(self.n_species >= 3, "A synthetic world needs species=3 or more.")
+        check(
             self.n_images >= self.n_species,
             f"Each of the {self.n_species} species needs a picture: ask for images="
             f"{self.n_species} or more, not {self.n_images}.",
         )
-        _check(
+        check(
             MIN_SIDE <= self.image_size <= MAX_SIDE,
             f"size={self.image_size} is out of range: a picture's side is {MIN_SIDE} to "
             f"{MAX_SIDE} pixels.",
         )
-        _check(
+        check(
             1 <= self.min_modes <= self.max_modes,
             f"Modes per species must be 1 <= min_modes <= max_modes, not {self.min_modes} and "
             f"{self.max_modes}.",
         )
-        _check(0 <= self.tail <= 3, "tail must lie in [0, 3].")
-        _check(0 <= self.singletons <= 1, "singletons must lie in [0, 1].")
-        _check(
+        check(0 <= self.tail <= 3, "tail must lie in [0, 3].")
+        check(0 <= self.singletons <= 1, "singletons must lie in [0, 1].")
+        check(
             self.n_singletons < self.n_species or self.n_images == self.n_species,
             "With every species a singleton there are as many pictures as species: lower "
             "singletons or images.",
         )
-        _check(0 <= self.nuisance <= 2, "nuisance must lie in [0, 2].")
+        check(0 <= self.nuisance <= 2, "nuisance must lie in [0, 2].")
 
     @property
     def n_singletons(self) -> int:
@@ -104,17 +106,35 @@ def parse_size(text: str) -> WorldConfig:
     """
     if text in SIZES:
         return SIZES[text]
-    kinds = get_type_hints(WorldConfig)
-    values: dict[str, int | float] = {}
+    return WorldConfig(**settings("synthetic", text, WorldConfig, _KEYS, _ALLOWED))
+
+
+def settings(
+    kind: str, text: str, config: type, keys: Mapping[str, str], allowed: str
+) -> dict[str, Any]:
+    """The values of settings such as `species=60,images=4000`, by the names of the config's fields.
+
+    Args:
+        kind: What stands before the colon, for messages.
+        text: Settings `name=value` with commas between.
+        config: The dataclass that they are for; its fields are whole numbers or numbers.
+        keys: What may stand before the sign to the field that it means.
+        allowed: What is allowed, a sentence.
+
+    Raises:
+        UsageError: There is no such setting, it stands twice, or is no number.
+    """
+    kinds = get_type_hints(config)
+    values: dict[str, Any] = {}
     for part in text.split(","):
         name, equals, number = (piece.strip() for piece in part.partition("="))
-        key = _KEYS.get(name)
-        _check(bool(equals) and key is not None, f"synthetic:{text} is not known. {_ALLOWED}")
+        key = keys.get(name)
+        check(bool(equals) and key is not None, f"{kind}:{text} is not known. {allowed}")
         assert key is not None
-        _check(key not in values, f"synthetic:{text} sets {name} twice. {_ALLOWED}")
+        check(key not in values, f"{kind}:{text} sets {name} twice. {allowed}")
         try:
             values[key] = kinds[key](number)
         except ValueError:
-            kind = "a whole number" if kinds[key] is int else "a number"
-            raise UsageError(f"{name}={number} must be {kind}. {_ALLOWED}") from None
-    return WorldConfig(**values)  # type: ignore[arg-type]
+            wanted = "a whole number" if kinds[key] is int else "a number"
+            raise UsageError(f"{name}={number} must be {wanted}. {allowed}") from None
+    return values

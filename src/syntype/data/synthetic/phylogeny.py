@@ -9,7 +9,8 @@ of fixed ages joins the classes.
 Traits follow an Ornstein-Uhlenbeck process (Hansen 1997) that starts in its stationary law
 N(0, 1): over a branch of length t a trait keeps a share exp(-rate t) of its value and gains fresh
 noise. Every branch also counts as `jump` longer than it is, a punctuated part without which the
-youngest sister species could not be told apart.
+youngest sister species could not be told apart. What `drift` moves is Brownian motion instead
+(Felsenstein 1985), which has no home to return to: kinship shows over the whole depth of the tree.
 """
 
 from collections.abc import Sequence
@@ -126,4 +127,16 @@ def evolve(
         kept = np.exp(-rate * (tree.age[above] - tree.age[node] + jump))
         noise = rng.standard_normal(n_traits)
         values[node] = kept * values[above] + np.sqrt(1 - kept**2) * noise
+    return values
+
+
+def drift(
+    tree: Phylogeny, n_traits: int, rng: np.random.Generator, *, jump: float
+) -> Float[np.ndarray, "nodes traits"]:
+    """Values of every node by Brownian motion from 0 at the root; at the tips about N(0, 1)."""
+    values = np.zeros((len(tree.parent), n_traits))
+    for node in range(1, len(values)):
+        above = int(tree.parent[node])
+        time = (tree.age[above] - tree.age[node] + jump) / ROOT_AGE
+        values[node] = values[above] + np.sqrt(time) * rng.standard_normal(n_traits)
     return values

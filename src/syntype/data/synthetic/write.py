@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -84,16 +84,14 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _paint_in_processes(
-    config: WorldConfig, folder: Path, chunks: list[list[int]], n_workers: int, task: Task
+def _draw_in_processes(
+    draw: Callable[[list[int]], int], chunks: list[list[int]], n_workers: int, task: Task
 ) -> None:
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(n_workers, mp_context=spawn, initializer=_end_with_parent)
     try:
         with _without_main():
-            futures: list[Future[int]] = [
-                pool.submit(_paint_rows, config, folder, rows) for rows in chunks
-            ]
+            futures: list[Future[int]] = [pool.submit(draw, rows) for rows in chunks]
         for future in as_completed(futures):
             task.advance(future.result())
     except BrokenProcessPool as error:
@@ -109,7 +107,7 @@ def _identity(config: WorldConfig) -> dict[str, object]:
     return {"painter": PAINTER, "quality": QUALITY, "world": plain(config)}
 
 
-def _claim(config: WorldConfig, folder: Path) -> None:
+def claim(identity: Mapping[str, object], folder: Path) -> None:
     """Write down which world `folder` holds, or see that it is this one.
 
     Raises:
@@ -117,9 +115,9 @@ def _claim(config: WorldConfig, folder: Path) -> None:
     """
     path = folder / "world.json"
     if not path.exists():
-        write_json(path, _identity(config))
+        write_json(path, identity)
         return
-    if as_mapping(read_json(path), path) != _identity(config):
+    if as_mapping(read_json(path), path) != identity:
         raise UsageError(
             f"{folder} holds another synthetic world (see its world.json). Choose another folder, "
             "or remove this one."
@@ -133,19 +131,36 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _paint_missing(world: World, folder: Path, workers: int, progress: Progress) -> None:
-    missing = [row for row in range(len(world)) if not (folder / world.locator(row)).exists()]
+def draw_missing(
+    draw: Callable[[list[int]], int],
+    missing: list[int],
+    total: int,
+    *,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Draw rows in several processes where it is worth it.
+
+    Args:
+        draw: Writes the files of some rows and returns their number; it is sent to processes.
+        missing: The rows that are still to be drawn.
+        total: Rows in all.
+        workers: Processes; 0 takes one for each processor.
+        progress: Where to say how far it is.
+
+    Raises:
+        ResourceError: The disk is full, the folder not writable, or a process was killed.
+    """
     if not missing:
         return
     chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
     n_workers = min(workers or _processors(), max(1, len(missing) // _WORTH_A_PROCESS))
-    done = len(world) - len(missing)
-    with progress.task("Drawing the synthetic tree of life", len(world), done) as task:
+    with progress.task("Drawing the synthetic tree of life", total, total - len(missing)) as task:
         if n_workers > 1:
-            _paint_in_processes(world.config, folder, chunks, n_workers, task)
+            _draw_in_processes(draw, chunks, n_workers, task)
         else:
             for rows in chunks:
-                task.advance(_paint_rows(world.config, folder, rows))
+                task.advance(draw(rows))
 
 
 def is_drawn(folder: Path) -> bool:
@@ -171,10 +186,12 @@ def write_world(
         UsageError: `folder` holds another world.
         ResourceError: The disk is full, the folder not writable, or a process was killed.
     """
-    _claim(config, folder)
+    claim(_identity(config), folder)
     catalogue = folder / CATALOGUE
     world = _grown(config)
-    _paint_missing(world, folder, workers, progress)
+    missing = [row for row in range(len(world)) if not (folder / world.locator(row)).exists()]
+    draw = partial(_paint_rows, config, folder)
+    draw_missing(draw, missing, len(world), workers=workers, progress=progress)
     if not catalogue.exists():
         digests = [file_hash(folder / world.locator(row)) for row in range(len(world))]
         with atomic_path(catalogue) as temporary:
