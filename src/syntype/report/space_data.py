@@ -230,6 +230,9 @@ class SpaceReport:
         curves_metric: What the curves' scores are.
         zero_shot_metric: What scores of combinations are.
         audit_metric: What the audit's scores are.
+        step_notes: What the steps did, in sentences.
+        zero_shot_notes: What the combinations are, in sentences.
+        map_notes: What all maps together say, in sentences.
         warnings: What the reader must know first.
         left_out: What is missing from this report, and why.
         commands: How to make it again.
@@ -259,6 +262,9 @@ class SpaceReport:
     audit: Sequence[AuditView] = ()
     audit_metric: str = ""
     audit_notes: Sequence[str] = ()
+    step_notes: Sequence[str] = ()
+    zero_shot_notes: Sequence[str] = ()
+    map_notes: Sequence[str] = ()
     presence: Sequence[Presence] = ()
     warnings: Sequence[str] = ()
     left_out: Sequence[str] = ()
