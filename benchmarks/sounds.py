@@ -23,9 +23,8 @@ import torch
 from syntype import files
 from syntype.configs import Rank
 from syntype.data.sounds import Sounds, read_sounds
-from syntype.encoders.spec import parse_spec
-from syntype.senses import sound_clap, sound_descriptors, sound_small
-from syntype.senses.sense import Sense
+from syntype.senses import sound_small
+from syntype.senses.load import load_sense
 from syntype.sweep.sounds import (
     Row,
     SmallTraining,
@@ -38,19 +37,6 @@ from syntype.sweep.sounds import (
     trained_on,
     vectors_of,
 )
-
-_LOADERS = {
-    "sound-descriptors": sound_descriptors.load,
-    "sound-small": sound_small.load,
-    "untrained": sound_small.load_untrained,
-    "clap": sound_clap.load,
-}
-
-
-def load(text: str) -> Sense:
-    """A sense of sound on the CPU."""
-    spec = parse_spec(text)
-    return _LOADERS[spec.source](spec, torch.device("cpu"))
 
 
 def with_families(sounds: Sounds, path: Path | None) -> tuple[Sounds, list[Rank]]:
@@ -83,7 +69,7 @@ def esc10(options: argparse.Namespace, training: SmallTraining) -> list[Row]:
     print(f"{len(sounds)} sounds, left out: {left_out}")
     labels = sounds.dataset.column("species").tolist()
     senses = {
-        name: fixed(vectors_of(load(name), waves))
+        name: fixed(vectors_of(load_sense(name), waves))
         for name in ("sound-descriptors", "untrained:sound-small", *options.sense)
     }
     senses["sound-small, trained on folds"] = trained_on(waves, labels, training)
@@ -98,10 +84,10 @@ def birds(options: argparse.Namespace) -> list[Row]:
     print(f"{len(sounds)} sounds, left out: {left_out}")
     sounds, ranks = with_families(sounds, options.taxonomy)
     names = ["sound-descriptors", "untrained:sound-small", *options.sense]
-    vectors = {name: vectors_of(load(name), waves) for name in names}
+    vectors = {name: vectors_of(load_sense(name), waves) for name in names}
     weights = options.out / "esc10.safetensors"
     if weights.is_file():
-        sense = load(f"sound-small:{weights.resolve()}")
+        sense = load_sense(f"sound-small:{weights.resolve()}")
         vectors["sound-small, trained on esc10"] = vectors_of(sense, waves)
     rows = by_neighbours(sounds, vectors, ranks=ranks)
     strict = sounds.with_units(sounds.recorded_by)

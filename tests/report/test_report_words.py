@@ -140,8 +140,8 @@ def test_the_readers_notes_become_sentences():
     }
     assert words.cleaned(notes) == (
         "Left out: 3 (no JPEG: 1; no label: 2). Copies of other pictures: 12. Copies across "
-        "splits, taken out: 4. Left out by --taxon, --per-species and --limit: 7. Units that the given split "
-        "cuts, so that it may flatter: 2."
+        "splits, taken out: 4. Left out by --taxon, --per-species and --limit: 7. Units that the "
+        "given split cuts, so that it may flatter: 2."
     )
     assert words.cleaned({}) == ""
 

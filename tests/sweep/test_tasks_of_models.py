@@ -74,7 +74,7 @@ def test_published_draws_are_replayed_and_named_by_what_they_hold(
     found = determining("few-shot", again)["few_shot"]["replay"]
     assert found == first.summary["episodesKey"]
     more = replace(again, few_shot=replace(again.few_shot, shots=(7,)))
-    with pytest.raises(DataError, match="--few-shot.shots"):
+    with pytest.raises(DataError, match=r"--few-shot\.shots"):
         workshop.scores(model, "test", more, "few-shot")
 
 

@@ -99,6 +99,6 @@ def test_several_processes_are_told_which_batch_to_try():
     def cramped(most):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot")
 
-    with pytest.raises(ResourceError, match="--train.micro-batch 32: the steps stay the same"):
+    with pytest.raises(ResourceError, match=r"--train\.micro-batch 32: the steps stay the same"):
         Fitting(64).once(cramped)
     assert Fitting(64).once(lambda most: most) == 64

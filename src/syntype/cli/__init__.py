@@ -4,7 +4,7 @@ Nothing heavy is imported before a verb runs. A module of verbs adds them to `ap
 imported, in the order in which `--help` lists them.
 """
 
-from syntype.cli import catalogues, data, launching, models, scores, sweeps
+from syntype.cli import binding, catalogues, data, launching, models, scores, sweeps
 from syntype.cli.app import app
 from syntype.cli.launch import EXIT_INTERRUPTED, EXIT_OUR_FAULT, main
 
@@ -12,6 +12,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_OUR_FAULT",
     "app",
+    "binding",
     "catalogues",
     "data",
     "launching",

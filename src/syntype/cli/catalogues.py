@@ -103,7 +103,12 @@ def data_subset(
 
 @data_app.command(name="backbone")
 def data_backbone(
-    download: Path, *, out: Path, column: tuple[str, ...] = (), quiet: bool = False
+    download: Path,
+    *,
+    out: Path,
+    column: tuple[str, ...] = (),
+    release: str = "",
+    quiet: bool = False,
 ) -> None:
     """Index a download of the GBIF backbone or of the Catalogue of Life, for `data resolve`.
 
@@ -111,12 +116,13 @@ def data_backbone(
         download: The archive or folder as it was downloaded, or a table of names.
         out: The index to write, for example backbone.sqlite.
         column: For a table without the usual names: which column holds what, as TERM=NAME.
+        release: Version of the backbone, where the download does not say it.
         quiet: Show no progress bars.
     """
     from syntype.taxonomy.backbone_index import build_backbone
     from syntype.terminal import progress_of
 
-    build_backbone(download, out, columns=column, progress=progress_of(quiet))
+    build_backbone(download, out, columns=column, release=release, progress=progress_of(quiet))
     sys.stdout.write(f"{out}\n")
 
 

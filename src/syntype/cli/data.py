@@ -19,8 +19,8 @@ DEFAULT_DOWNLOAD = FetchConfig()
 def data_info(samples: Samples, *, page: Path | None = None, place: Place = DEFAULT_PLACE) -> None:
     """What is there: rows, species, places, dates, licences, sizes, copies; what was cleaned.
 
-    One catalogue is counted as it lies, whatever its size; of anything else, and of chosen rows, the
-    pictures are read, too.
+    One catalogue is counted as it lies, whatever its size; of anything else, and of chosen rows,
+    the pictures are read, too.
 
     Args:
         samples: Which samples.

@@ -49,6 +49,6 @@ class DistributionConfig:
         """Check the ranges."""
         check(len(self.strengths) > 0 and min(self.strengths) > 0, "Penalties must be positive.")
         check(min(self.knots, self.trees, self.width, self.steps, self.batch) > 0, "At least 1.")
-        check(0 < self.held_out < 1, "--held-out must lie between 0 and 1.")
-        check(self.resamples >= 100, "--resamples below 100 give no honest interval.")
-        check(0.5 <= self.confidence < 1, "--confidence must lie in [0.5, 1).")
+        check(0 < self.held_out < 1, "held_out must lie between 0 and 1.")
+        check(self.resamples >= 100, "Fewer than 100 resamples give no honest interval.")
+        check(0.5 <= self.confidence < 1, "confidence must lie in [0.5, 1).")

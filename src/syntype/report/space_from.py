@@ -130,7 +130,9 @@ def audit_notes(audit: Audit) -> list[str]:
     told = f"Over all queries the score is {whole} %; if every cell counted the same, {equal} %."
     notes = [told]
     if audit.n_without_place:
-        notes.append(f"{audit.n_without_place} queries have no place and are in no bin.")
+        n = audit.n_without_place
+        left = "1 query has no place and is" if n == 1 else f"{n} queries have no place and are"
+        notes.append(f"{left} in no bin.")
     if not audit.n_train:
         notes.append("No training point has a place, so distances are unknown.")
     return notes

@@ -222,7 +222,7 @@ def _steps(report: SpaceReport) -> tuple[str, str] | None:
         (row.task, {step: row.scores[step] for step in report.steps if step in row.scores})
         for row in report.step_rows
     ]
-    return _both(space_svg.dots, rows, x="score, %")
+    return _both(space_svg.dots, rows, x="score, %", series=report.steps)
 
 
 def _combined(report: SpaceReport) -> tuple[str, str] | None:

@@ -118,6 +118,7 @@ def dots(
     x: str,
     line: int | float | None = None,
     notes: Sequence[str] = (),
+    series: Sequence[str] = (),
 ) -> str:
     """Points with intervals, a row for each name and a mark for each series.
 
@@ -127,8 +128,10 @@ def dots(
         x: What the values are.
         line: Where an upright line stands, for comparison.
         notes: A word at the end of each row.
+        series: Their order; what is not named comes behind, as it stands in the rows.
     """
-    series = list(dict.fromkeys(name for _, values in rows for name in values))
+    known = dict.fromkeys(name for _, values in rows for name in values)
+    series = [*(name for name in series if name in known), *(n for n in known if n not in series)]
     width = NARROW if narrow else WIDE
     left = 14 if narrow else 218
     right = width - (12 if not notes else 64)

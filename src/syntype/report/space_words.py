@@ -114,9 +114,11 @@ def level_title(level: str) -> str:
 
 def curve_sentence(curve: PatchCurve) -> str:
     """What was chosen, on what, and what the budget allowed."""
-    text = f"Chosen: alpha = {curve.chosen:g}, on {curve.split}"
+    share = "beta" if curve.name.startswith("beta") else "alpha"
+    text = f"Chosen: {share} = {curve.chosen:g}, on {curve.split}"
     if curve.floors:
-        names = " and ".join(sorted(curve.floors))
+        every = len(curve.floors) > 2 and curve.floors.keys() >= curve.points[0].scores.keys()
+        names = "each task" if every else " and ".join(sorted(curve.floors))
         text += f"; the dotted line is the least that the budget allows for {names}"
     if curve.chosen == 0:
         text += ". No patching was best, so nothing was changed"

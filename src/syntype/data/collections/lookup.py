@@ -86,7 +86,7 @@ class Scratch:
             work: Folder on whose disk it lies.
         """
         self._work = work
-        with files.clear_disk_errors(work / "scratch", "--work"):
+        with files.clear_disk_errors(work / "scratch", "--workspace"):
             work.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=work)  # noqa: SIM115
         self.size = 0
@@ -99,7 +99,7 @@ class Scratch:
 
     def write(self, content: bytes) -> int:
         """Append bytes; where they begin."""
-        with files.clear_disk_errors(self._work / "scratch", "--work"):
+        with files.clear_disk_errors(self._work / "scratch", "--workspace"):
             self._file.write(content)
         self.size += len(content)
         return self.size - len(content)
