@@ -72,6 +72,7 @@ def test_import_split_subset_info_train(tmp_path: Path) -> None:
     assert again == printed
 
 
+@pytest.mark.slow
 def test_what_cannot_be_streamed_says_what_to_do(tmp_path: Path) -> None:
     made = catalogue_of(everywhere(tmp_path / "media", 8), tmp_path / "c", tmp_path / "media")
     for words, said in (

@@ -197,7 +197,9 @@ def test_several_processes_give_what_one_gives(alone, size, options):
         close(found, alone)
 
 
-@pytest.mark.parametrize("options", [{"centres": "split"}, {"fully_shard": True}])
+@pytest.mark.parametrize(
+    "options", [{"centres": "split"}, pytest.param({"fully_shard": True}, marks=pytest.mark.slow)]
+)
 def test_a_checkpoint_is_read_by_any_number_of_processes(tmp_path, options):
     """Stopped after four of six steps with four processes, or one; others go on from there."""
     config = replace(CONFIG, **options)

@@ -96,8 +96,11 @@ def _combination_sentence(report: SpaceReport) -> str:
         f"{report.zero_shot_metric}"
     )
     alone = _alone(rows, "image")
+    if alone is not None and alone.n != best.n:
+        text += f" on the {formats.count(best.n)} rows that have them"
     if alone is not None and alone is not best:
         text += f", where the image alone has {formats.share(alone.score.estimate)} %"
+        text += f" on {formats.count(alone.n)}" if alone.n != best.n else ""
     return text + "."
 
 

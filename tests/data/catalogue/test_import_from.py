@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fakes import benchmarks, collections
+from fakes import benchmarks, large_sets
 from fakes.vlm4bio import write_vlm4bio
 from syntype.configs import DataConfig, Workplace
 from syntype.data.benchmarks.registry import BENCHMARKS
@@ -20,7 +20,7 @@ from syntype.errors import DataNotFoundError, UsageError
 
 WRITERS: dict[str, Callable[[Path], object]] = {
     **benchmarks.WRITERS,
-    **collections.WRITERS,
+    **large_sets.WRITERS,
     "vlm4bio": write_vlm4bio,
 }
 EVERY = (*BENCHMARKS, *(kind for kind in IMPORTED if kind != RECORDS), "vlm4bio")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fakes.collections import WRITERS, Written, shuffle_lines
+from fakes.large_sets import WRITERS, Written, shuffle_lines
 from syntype.data.catalogue import Catalogue, locators
 from syntype.data.collections.collection import OTHER_PART
 from syntype.data.collections.read import read_collection

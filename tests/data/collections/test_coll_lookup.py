@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.collections import write_tar
+from fakes.large_sets import write_tar
 from syntype.data.archive_index import index
 from syntype.data.collections import lookup
 from syntype.data.collections.collection import Account

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.collections import write_tree_of_life_200m
+from fakes.large_sets import write_tree_of_life_200m
 from syntype.configs.collections import PlanConfig
 from syntype.data.collections.download_plan import duration, plan_download, plan_of, plan_table
 from syntype.data.collections.read import read_collection

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fakes.collections import (
+from fakes.large_sets import (
     Written,
     uuid_of,
     write_bioscan_1m,
@@ -178,7 +178,7 @@ def test_bioscan_1m_row_by_row(tmp_path: Path) -> None:
 
 
 def test_bioscan_1m_of_full_size(tmp_path: Path) -> None:
-    from fakes.collections import write_zip
+    from fakes.large_sets import write_zip
 
     written = write_bioscan_1m(tmp_path / "set")
     name = "bioscan_images_original_full_part1.zip"
