@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,9 +100,6 @@ def test_what_cannot_be_asked(tmp_path):
 
 
 def test_the_command_line(tmp_path, capsys):
-    from syntype.cli import binding
-
-    del binding
     given = asked(tmp_path)
     common = ["--workspace", str(tmp_path / "runs"), "--device", "cpu", "--quiet"]
     app(
@@ -109,9 +107,11 @@ def test_the_command_line(tmp_path, capsys):
          "--bind.warm-epochs", "1", "--bind.epochs", "1", "--bind.unlocked-epochs", "1",
          "--bind.lr", "0.01", "--patch.grid", "3", *common]
     )  # fmt: skip
-    folder = capsys.readouterr().out.strip()
+    folder, page = capsys.readouterr().out.split()
+    assert Path(page).read_text().startswith("<!")
     assert folder.startswith(str(tmp_path / "runs" / "bind"))
     app(["patch", folder, "--patch.budget", "0.5", "--patch.grid", "3", *common])
-    other = capsys.readouterr().out.strip()
+    other, other_page = capsys.readouterr().out.split()
     assert other != folder
+    assert other_page != page
     assert np.isfinite(json.loads((tmp_path / other / "record.json").read_text())["alpha"]["place"])

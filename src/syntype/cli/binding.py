@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from syntype.cli.app import app
 from syntype.cli.opening import DEFAULT_PLACE
-from syntype.configs import Place, Samples
+from syntype.configs import EvaluateConfig, EvaluateOptions, Place, Samples, Workplace
 from syntype.configs.bind import BindConfig, BindOptions, PatchConfig, PatchOptions
 from syntype.errors import UsageError
 
@@ -25,12 +25,14 @@ def bind(
     compare: tuple[str, ...] = (),
     bind: BindOptions = BindConfig(),  # noqa: B008 - frozen
     patch: PatchOptions = PatchConfig(),  # noqa: B008 - frozen
+    evaluate: EvaluateOptions = EvaluateConfig(),  # noqa: B008 - frozen
     place: Place = DEFAULT_PLACE,
 ) -> None:
     """Bind places, satellite tiles, sounds and climates to pictures: one space for all of them.
 
     Each sense is tuned to the binder as it is, then with the binder's image tower, and both are
-    patched as far as the selection split says. Stages that are there already are skipped.
+    patched as far as the selection split says; all spaces are then scored on the report split, and
+    shown on one page. Stages that are there already are skipped.
 
     Args:
         samples: Which observations (--data synthetic-six:SIZE, isatnat:FOLDER, isoundnat:FOLDER,
@@ -43,6 +45,7 @@ def bind(
         compare: Further encoders to be bound in the place of one, as SENSE=SPEC.
         bind: How senses are bound.
         patch: How patches are chosen.
+        evaluate: How spaces are scored.
         place: Where to work.
     """
     from syntype.sweep.binding import bind_space
@@ -69,7 +72,7 @@ def bind(
         compare=compare,
         samples=samples,
     )
-    sys.stdout.write(f"{folder}\n")
+    _report(folder, evaluate, place)
 
 
 @app.command
@@ -77,6 +80,7 @@ def patch(
     folder: Path,
     *,
     patch: PatchOptions = PatchConfig(),  # noqa: B008 - frozen
+    evaluate: EvaluateOptions = EvaluateConfig(),  # noqa: B008 - frozen
     place: Place = DEFAULT_PLACE,
 ) -> None:
     """Patch a binding anew, under another budget or by another method, without new trainings.
@@ -86,6 +90,7 @@ def patch(
     Args:
         folder: The binding's folder, runs/bind/..., as `syntype bind` printed it.
         patch: How patches are chosen.
+        evaluate: How spaces are scored.
         place: Where to work; the workspace is that of the folder.
     """
     from syntype.sweep.binding import repatch
@@ -93,4 +98,13 @@ def patch(
     from syntype.training.pausing import pause_on_signal
 
     pause_on_signal()
-    sys.stdout.write(f"{repatch(folder, patch, place, progress_of(place.quiet))}\n")
+    _report(repatch(folder, patch, place, progress_of(place.quiet)), evaluate, place)
+
+
+def _report(folder: Path, evaluate: EvaluateConfig, place: Workplace) -> None:
+    """Score the spaces of a binding, and say where they and their page are."""
+    from syntype.sweep.spaces import report_spaces
+    from syntype.terminal import progress_of
+
+    page = report_spaces(folder, place, evaluate, progress_of(place.quiet))
+    sys.stdout.write(f"{folder}\n{page}\n")
