@@ -13,19 +13,24 @@ As in `training.contrast`, rows are looked at in blocks and `rows` asks for a sh
 the shares of several processes sum to the whole, and so do their gradients.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from syntype.configs.bind import Loss
 from syntype.encoders.adapter import unit_rows
 from syntype.errors import UsageError
-from syntype.training.contrast import clip_loss, first_temperature, scale_of, siglip_loss
+from syntype.training.contrast import (
+    by_blocks,
+    clip_loss,
+    first_temperature,
+    scale_of,
+    siglip_loss,
+)
 from syntype.training.negatives import CELLS
 
 PUBLISHED: Mapping[str, Loss] = {
@@ -140,8 +145,8 @@ def hard_negative_loss(
     whose = torch.cat([species, background_species])
     there = partial(_masked_rows, mine=species, whose=whose)
     back = partial(_masked_rows, mine=species, whose=species)
-    total = _THERE * _by_blocks(there, images, everything, scale, rows, cells)
-    total = total + _BACK * _by_blocks(back, others, images, scale, rows, cells)
+    total = _THERE * by_blocks(there, images, everything, scale, rows, cells)
+    total = total + _BACK * by_blocks(back, others, images, scale, rows, cells)
     return total / len(images)
 
 
@@ -185,8 +190,8 @@ def supcon_loss(
     """
     images, others = unit_rows(images), unit_rows(others)
     there = partial(_positive_rows, species=species, average=average)
-    total = _by_blocks(there, images, others, scale, rows, cells)
-    total = total + _by_blocks(there, others, images, scale, rows, cells)
+    total = by_blocks(there, images, others, scale, rows, cells)
+    total = total + by_blocks(there, others, images, scale, rows, cells)
     return total / (2 * len(images))
 
 
@@ -203,22 +208,3 @@ def _positive_rows(
     alike = species[places][:, None] == species
     sums = -log_share.masked_fill(~alike, 0).sum(1)
     return (sums / alike.sum(1) if average else sums).sum()
-
-
-def _by_blocks(
-    there: Callable[..., Float[Tensor, ""]],
-    own: Float[Tensor, "n d"],
-    others: Float[Tensor, "_ d"],
-    scale: Float[Tensor, ""],
-    rows: slice | None,
-    cells: int,
-) -> Float[Tensor, ""]:
-    """The sum of `there` over blocks of rows; several of them are computed again going back."""
-    places = torch.arange(len(own), device=own.device)[rows or slice(None)]
-    blocks = places.split(max(1, cells // len(others)))
-    if len(blocks) == 1:
-        return there(own[places], others, scale, places)
-    parts = [
-        checkpoint(there, own[block], others, scale, block, use_reentrant=False) for block in blocks
-    ]
-    return torch.stack(parts).sum()

@@ -74,6 +74,18 @@ class Card:
     citation: str = ""
 
 
+def chosen_rows(table: pa.Table, mask: np.ndarray) -> pa.Table:
+    """The rows where the boolean `mask` holds, or the rows that the integer `mask` names."""
+    return table.filter(pa.array(mask)) if mask.dtype == bool else table.take(pa.array(mask))
+
+
+def rows_where(table: pa.Table, values: Mapping[str, str]) -> pa.Table:
+    """The rows whose columns equal `values`."""
+    for name, value in values.items():
+        table = table.filter(pc.equal(table.column(name), value))
+    return table
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Samples and where their media lie.
@@ -129,16 +141,11 @@ class Dataset:
 
     def select(self, mask: np.ndarray) -> "Dataset":
         """The rows where the boolean `mask` holds, or the rows that the integer `mask` names."""
-        if mask.dtype == bool:
-            return replace(self, table=self.table.filter(pa.array(mask)))
-        return replace(self, table=self.table.take(pa.array(mask)))
+        return replace(self, table=chosen_rows(self.table, mask))
 
     def where(self, **values: str) -> "Dataset":
         """The rows whose columns equal `values`, for example `where(split="test")`."""
-        table = self.table
-        for name, value in values.items():
-            table = table.filter(pc.equal(table.column(name), value))
-        return replace(self, table=table)
+        return replace(self, table=rows_where(self.table, values))
 
     def counts(self, column: str) -> Counter[str]:
         """How many rows hold each value of `column`."""

@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Float32
 
 from syntype.configs import DataConfig
-from syntype.data.dataset import Card
+from syntype.data.dataset import Card, chosen_rows, rows_where
 from syntype.data.locator import Locator, read
 from syntype.errors import DataNotFoundError, UsageError
 from syntype.progress import SILENT, Progress
@@ -182,16 +182,11 @@ class Observations:
 
     def select(self, mask: np.ndarray) -> "Observations":
         """The rows where the boolean `mask` holds, or the rows that the integer `mask` names."""
-        if mask.dtype == bool:
-            return replace(self, table=self.table.filter(pa.array(mask)))
-        return replace(self, table=self.table.take(pa.array(mask)))
+        return replace(self, table=chosen_rows(self.table, mask))
 
     def where(self, **values: str) -> "Observations":
         """The rows whose columns equal `values`, for example `where(split="test")`."""
-        table = self.table
-        for name, value in values.items():
-            table = table.filter(pc.equal(table.column(name), value))
-        return replace(self, table=table)
+        return replace(self, table=rows_where(self.table, values))
 
     def counts(self, column: str) -> Counter[str]:
         """How many rows hold each value of `column`."""

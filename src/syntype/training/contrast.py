@@ -79,8 +79,8 @@ def clip_loss(
     """
     images, texts = unit_rows(images), unit_rows(texts)
     there = partial(_softmax_rows, species=species, same=same)
-    total = _by_blocks(there, images, texts, scale, rows, cells)
-    total = total + _by_blocks(there, texts, images, scale, rows, cells)
+    total = by_blocks(there, images, texts, scale, rows, cells)
+    total = total + by_blocks(there, texts, images, scale, rows, cells)
     return total / (2 * len(images))
 
 
@@ -131,7 +131,7 @@ def siglip_loss(
     """
     images, texts = unit_rows(images), unit_rows(texts)
     there = partial(_sigmoid_rows, bias=bias, species=species, same=same)
-    return _by_blocks(there, images, texts, scale, rows, cells) / len(images)
+    return by_blocks(there, images, texts, scale, rows, cells) / len(images)
 
 
 def _sigmoid_rows(
@@ -155,17 +155,26 @@ def _sigmoid_rows(
     return losses.sum()
 
 
-def _by_blocks(
+def by_blocks(
     there: Callable[..., Float[Tensor, ""]],
     own: Float[Tensor, "n d"],
-    others: Float[Tensor, "n d"],
+    others: Float[Tensor, "_ d"],
     scale: Float[Tensor, ""],
     rows: slice | None,
     cells: int,
 ) -> Float[Tensor, ""]:
-    """The sum of `there` over blocks of rows; several of them are computed again going back."""
+    """The sum of `there` over blocks of rows; several of them are computed again going back.
+
+    Args:
+        there: Given rows of `own`, `others`, `scale` and the places of the rows; gives their sum.
+        own: Vectors whose rows are cut into blocks.
+        others: Vectors that each row is compared with.
+        scale: By which cosines are multiplied.
+        rows: The share of the rows that is summed up; None stands for all.
+        cells: Cosines held at a time.
+    """
     places = torch.arange(len(own), device=own.device)[rows or slice(None)]
-    blocks = places.split(max(1, cells // len(own)))
+    blocks = places.split(max(1, cells // len(others)))
     if len(blocks) == 1:
         return there(own[places], others, scale, places)
     parts = [
