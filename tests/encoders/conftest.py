@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fakes import models
+from fakes import imagebind, models
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,7 @@ def zoo(tmp_path_factory):
         "open_clip": models.write_open_clip(folder / "open_clip"),
         "timm": models.write_timm(folder / "timm"),
         "unicom": models.write_unicom(folder / "unicom.pt"),
+        "imagebind": imagebind.write_imagebind(folder / "imagebind.pth"),
     }
     for family in models.FAMILIES:
         originals[family] = models.write_transformers(folder / family, family)

@@ -23,6 +23,7 @@ SPECS = {
     "descriptors": "descriptors",
     "untrained": "untrained:test_resnet?size=32",
     "untrained vit": "untrained:test_vit?size=32",
+    "imagebind": "imagebind:{}/imagebind.pth?licence=accepted",
     **FOLDERS,
 }
 

@@ -33,6 +33,7 @@ def test_unknown_sources_list_the_known_ones(call, spec, words):
         "open_clip:ViT-B-32/openai?like=openai",
         "transformers:facebook/dinov2-base?x=1",
         "unicom:/x.pt?arc=1",
+        "imagebind:/x.pth?arc=1",
         "checkpoint:/x?y=1",
     ],
 )

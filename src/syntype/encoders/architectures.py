@@ -5,7 +5,14 @@ from typing import Any
 
 from torch import nn
 
-from syntype.encoders import from_open_clip, from_timm, from_transformers, from_unicom, pixels
+from syntype.encoders import (
+    from_open_clip,
+    from_timm,
+    from_transformers,
+    from_unicom,
+    imagebind_towers,
+    pixels,
+)
 from syntype.errors import EncoderError
 
 
@@ -26,6 +33,7 @@ def empty_module(architecture: Mapping[str, Any]) -> nn.Module:
         "timm": from_timm.empty,
         "transformers": from_transformers.empty,
         "unicom": from_unicom.empty,
+        "imagebind": imagebind_towers.empty,
     }
     if source not in builders:
         raise EncoderError(

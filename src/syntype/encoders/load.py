@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from syntype.encoders import (
+    from_imagebind,
     from_open_clip,
     from_timm,
     from_transformers,
@@ -75,6 +76,7 @@ SOURCES: Mapping[str, Source] = {
         from_transformers.load, from_transformers.plan, "ORG/NAME or local-dir:PATH"
     ),
     "unicom": Source(from_unicom.load, from_unicom.plan, "FILE[?arch=ViT-B/32]"),
+    "imagebind": Source(from_imagebind.load, from_imagebind.plan, "FILE?licence=accepted"),
     "checkpoint": Source(_load_checkpoint, _plan_checkpoint, "FOLDER"),
 }
 

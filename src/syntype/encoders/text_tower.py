@@ -91,9 +91,13 @@ def empty_text_tower(architecture: Mapping[str, Any]) -> TextTower:
     Raises:
         EncoderError: There is no such architecture here.
     """
-    from syntype.encoders import from_open_clip, untrained_text
+    from syntype.encoders import from_imagebind, from_open_clip, untrained_text
 
-    makers = {"open_clip": from_open_clip.empty_text, "hashed words": untrained_text.empty_text}
+    makers = {
+        "open_clip": from_open_clip.empty_text,
+        "hashed words": untrained_text.empty_text,
+        "imagebind": from_imagebind.empty_text,
+    }
     if architecture.get("source") not in makers:
         raise EncoderError(
             f"There is no text tower of the kind {architecture.get('source')!r} here: the encoder "

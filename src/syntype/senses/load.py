@@ -1,7 +1,8 @@
 """`load_sense`: a spec string to a sense.
 
     geoclip:...  satclip:...  clap:...  clip-vision:...  climate:...  sound-small:...
-    sound-descriptors  satellite:ENCODER            as the module of each source says
+    sound-descriptors  imagebind-audio:...  satellite:ENCODER
+                                                     as the module of each source says
     untrained:place-geoclip  untrained:place-sphere  untrained:place-harmonics
     untrained:sound-small  untrained:climate         random, to be bound
     untrained:climate-values?seed=0&dim=512&depth=4  likewise, over the climates that observations
@@ -26,6 +27,7 @@ from syntype.senses import (
     satellite,
     sound_clap,
     sound_descriptors,
+    sound_imagebind,
     sound_small,
 )
 from syntype.senses.sealing import sealed_sense
@@ -83,6 +85,7 @@ SOURCES: Mapping[str, _Load] = {
     "climate": climate.load,
     "sound-small": sound_small.load,
     "sound-descriptors": sound_descriptors.load,
+    "imagebind-audio": sound_imagebind.load,
 }
 """What loads the senses of each source."""
 
