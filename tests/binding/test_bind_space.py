@@ -95,8 +95,8 @@ def test_what_cannot_be_asked(tmp_path):
         bind_space(**asked(tmp_path, senses={}))
     with pytest.raises(UsageError, match="is of place, not of sound"):
         bind_space(**asked(tmp_path, senses={"sound": SENSES["place"]}))
-    with pytest.raises(UsageError, match="--processes"):
-        bind_space(**asked(tmp_path, place=Workplace(processes=2)))
+    with pytest.raises(UsageError, match="give --sound too"):
+        bind_space(**asked(tmp_path, compare=("sound=untrained:sound-small",)))
 
 
 def test_the_command_line(tmp_path, capsys):

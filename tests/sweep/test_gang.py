@@ -3,16 +3,21 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from fakes.sweeps import TINY
+from sweep.processes import gone, said, syntype, until, workers
+from syntype.configs import ClusterConfig, DataConfig, EmbedConfig, TrainConfig, Workplace
+from syntype.errors import UsageError
+from syntype.progress import SILENT
+from syntype.sweep import gang
+from syntype.sweep.orders import TrainOrder, read_order, write_order
 
 OPTIONS = [
     "--data", TINY, "--k", "12", "--train.epochs", "4", "--train.batch-size", "16",
@@ -22,39 +27,34 @@ OPTIONS = [
 LONGER = [{"4": "64", "3": "8"}.get(option, option) for option in OPTIONS]
 
 
-def syntype(*arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "syntype", *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def done(process):
+    return Path(said(process)[-1].removeprefix("checkpoint:"))
+
+
+def order(**place):
+    return TrainOrder(
+        samples=DataConfig(data=(TINY,)),
+        embed=EmbedConfig(dtype="float16"),
+        place=Workplace(**place),
+        base="untrained:test_resnet",
+        objective="clusters",
+        cluster=ClusterConfig(k=12),
+        train=TrainConfig(epochs=4),
+        folder=Path("checkpoints"),
     )
 
 
-def done(process):
-    out, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
-    return Path(out.strip().splitlines()[-1].removeprefix("checkpoint:"))
+def test_an_order_is_read_as_it_was_written(tmp_path):
+    for asked in (order(processes=2), replace(order(track=()), cluster=None)):
+        write_order(asked, tmp_path / "order.json")
+        assert read_order(tmp_path / "order.json") == asked
 
 
-def workers(process):
-    """The processes that a process has started."""
-    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    try:
-        return [int(one) for one in path.read_text().split()]
-    except FileNotFoundError:
-        return []
-
-
-def until(check, process, seconds=120):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        if found := check():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"never came: {process.communicate()}")
+def test_each_process_has_a_gpu_or_none_has(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("syntype.encoders.load.resolve_device", lambda text: torch.device(text))
+    with pytest.raises(UsageError, match="this machine has 1: take --processes 1, or --device cpu"):
+        gang.march(order(device="cuda", processes=2), SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +65,6 @@ def alone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def longer_alone(tmp_path_factory):
     return done(syntype("train", *LONGER, "--workspace", tmp_path_factory.mktemp("longer")))
-
-
-def is_alive(pid):
-    """Whether a process runs; one that has ended but whom nobody has asked about does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def close(found, expected, weights=1e-4, history=1e-3, least=0.0):
@@ -102,18 +94,15 @@ def test_a_killed_process_ends_the_others_and_the_training_goes_on(longer_alone,
     options = [*LONGER, "--workspace", tmp_path]
     process = syntype("train", *options, "--processes", 2)
     until(lambda: list(tmp_path.rglob("step-*.json")), process)
-    gang = workers(process)
-    assert len(gang) == 2
-    os.kill(gang[1] if victim == "worker" else process.pid, signal.SIGKILL)
+    started = workers(process)
+    assert len(started) == 2
+    os.kill(started[1] if victim == "worker" else process.pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     if victim == "worker":
         assert process.returncode != 0
         assert "Process 1 of 2" in errors
         assert "SIGKILL" in errors
-    end = time.monotonic() + 30
-    while any(map(is_alive, gang)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(map(is_alive, gang))
+    assert gone(started)
     assert list(tmp_path.rglob("step-*.json"))  # it was not done yet
     found = done(syntype("train", *options))  # by one process, from the same checkpoints
     # Two processes and one round differently, which shows where gradients are almost zero.

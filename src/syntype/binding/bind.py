@@ -8,8 +8,8 @@ tower is not touched, so vectors of names stay what they were. Given several sen
 in one go: an observation counts for those that it has.
 
 As TaxaBind does it but for: AdamW's decay is not on biases and norms, its betas are torch's, the
-learning rate falls to zero and rises at first, negatives are those of the whole batch and not of a
-micro-batch, and satellite tiles are not cropped at random.
+learning rate falls to zero and rises at first, negatives are those of the whole batch, of all its
+micro-batches and processes, and satellite tiles are not cropped at random.
 """
 
 import copy
@@ -69,12 +69,17 @@ class Towers(nn.Module):
         """Vectors side by side: the picture's, then each sense's own and its background's."""
         found, place = [], 0
         if self.image is not None:
-            found.append(self.image(inputs[0]).float())
+            found.append(_wide(self.image(inputs[0])))
             place = 1
         for name, taken in self._plan:
-            found.append(self.senses[name](*inputs[place : place + taken]).float())
+            found.append(_wide(self.senses[name](*inputs[place : place + taken])))
             place += taken
         return torch.cat(found, dim=1)
+
+
+def _wide(vectors: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+    """Vectors in float32, or in float64 where they are."""
+    return vectors if vectors.dtype == torch.float64 else vectors.float()
 
 
 @dataclass(frozen=True)
@@ -305,11 +310,14 @@ class _Tutor:
             feed = Feed(album.read, self.config, self.config.seed, lesson.workers)
 
         def batches(rows: Sequence[Int[np.ndarray, "_"]], epoch: int) -> Iterator[Inputs]:
-            pictures = iter(()) if feed is None else feed.batches(rows, epoch)
-            for chosen in rows:
+            # Of a batch smaller than the world some processes have no row: they prepare the first
+            # of all and drop it, so that their tensors have the right shape.
+            asked = [chosen if len(chosen) else np.zeros(1, np.int64) for chosen in rows]
+            pictures = iter(()) if feed is None else feed.batches(asked, epoch)
+            for mine, chosen in zip(rows, asked, strict=True):
                 found = [] if feed is None else [lesson.binder.normalise(next(pictures))]
                 found += [part.to(device) for part in self._of_senses(chosen, epoch)]
-                yield tuple(found)
+                yield tuple(part[: len(mine)] for part in found)
 
         return batches
 

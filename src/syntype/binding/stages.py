@@ -4,12 +4,14 @@
     <workspace>/bind-unlocked/<hash>/    one sense, or all, with the binder's image tower
 
 Each holds bound.json (temperatures, history, hashes), <sense>.safetensors, and binder.safetensors
-where the tower was trained.
+where the tower was trained. Several processes may train one; what they have learned is read from
+their last checkpoint, so a run is written by the one process that owns it.
 
 Legend: n observations, d dimensions, m learnt numbers of a temperature.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +31,7 @@ from syntype.binding.projection import in_dimensions, with_weights
 from syntype.binding.space import with_tower
 from syntype.binding.vectors import picture_vectors, sense_vectors
 from syntype.configs import Workplace
-from syntype.configs.bind import BindConfig
+from syntype.configs.bind import BindConfig, Step
 from syntype.data.observations import Observations
 from syntype.embeddings.texts import text_vectors
 from syntype.encoders.encoder import Encoder
@@ -45,6 +47,7 @@ from syntype.taxonomy.text import caption, taxa_at
 from syntype.training import checkpoint
 from syntype.training.contrast import scale_of
 from syntype.training.loop import Setting
+from syntype.training.parallel import SOLO, World
 from syntype.training.tracking import Tracking
 from syntype.version import __version__
 
@@ -71,6 +74,23 @@ class Selection:
         return np.array([row_of[name] for name in ids], dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """One training of a binding: what is tuned, and where it starts.
+
+    Attributes:
+        step: locked or unlocked.
+        senses: In the binder's dimensions, as they start.
+        temperatures: Where theirs start; locked tuning starts as published.
+        tower: Where the image tower starts; None takes the binder's own.
+    """
+
+    step: Step
+    senses: Mapping[str, Sense]
+    temperatures: Mapping[str, Tensor] = field(default_factory=dict)
+    tower: Mapping[str, Tensor] | None = None
+
+
 @dataclass
 class Bindery:
     """Observations and a binder on one machine, with what is bound there.
@@ -83,6 +103,8 @@ class Bindery:
         place: Where to work.
         progress: Where to say how far it is.
         left_out: Of each sense, how many observations cannot be used, and why.
+        gang: Does a tuning in several processes, up to its last checkpoint in a folder; None where
+            this process trains alone.
     """
 
     observations: Observations
@@ -92,6 +114,7 @@ class Bindery:
     place: Workplace
     progress: Progress = SILENT
     left_out: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    gang: Callable[[Tuning, Path], None] | None = None
 
     def __post_init__(self) -> None:
         """Keep the observations with a species and a picture, and look at the splits.
@@ -197,11 +220,7 @@ class Bindery:
             name: Which sense.
             sense: In the binder's dimensions.
         """
-        rows = self.training_rows({name: sense})
-        images = self._images.take(self._images.rows_of(rows.ids))
-        run = self.run("bind-locked", self._described(rows, {name: sense}, {}, "locked"))
-        lesson = self._lesson(rows, self.binder, {name: sense}, {})
-        return self._made(run, {name: sense}, lambda setting: bind_locked(lesson, images, setting))
+        return self._made(Tuning("locked", {name: sense}))
 
     def unlocked(
         self,
@@ -216,55 +235,60 @@ class Bindery:
             temperatures: Theirs.
             tower: Where the image tower starts; None takes the binder's own.
         """
-        binder = with_tower(self.binder, tower)
-        rows = self.training_rows(senses)
-        described = self._described(rows, senses, temperatures, "unlocked")
-        run = self.run("bind-unlocked", described | {"binder": binder.key})
-        lesson = self._lesson(rows, binder, senses, temperatures)
-        return self._made(run, senses, lambda setting: bind_unlocked(lesson, setting))
+        return self._made(Tuning("unlocked", senses, temperatures, tower))
 
-    def _lesson(
-        self,
-        rows: Observations,
-        binder: Encoder,
-        senses: Mapping[str, Sense],
-        temperatures: Mapping[str, Tensor],
-    ) -> Lesson:
-        return Lesson(rows, binder, senses, self.config, temperatures)
-
-    def _described(
-        self,
-        rows: Observations,
-        senses: Mapping[str, Sense],
-        temperatures: Mapping[str, Tensor],
-        step: Any,
-    ) -> dict[str, Any]:
-        """What determines a training."""
-        config = self.config
-        return {
-            "observations": rows.revision,
-            "binder": self.binder.key,
-            "senses": {name: sense.key for name, sense in senses.items()},
-            "temperatures": {name: one.flatten().tolist() for name, one in temperatures.items()},
-            "losses": {name: config.loss_of(name, PUBLISHED) for name in senses},
-            "background": config.background,
-            "scale": config.scale,
-            "binder_lr": config.binder_lr if step == "unlocked" else None,
-            "train": plain(config.training(step)),
-        }
-
-    def _made(self, run: Run, senses: Mapping[str, Sense], make: Any) -> Bound:
+    def _made(self, tuning: Tuning) -> Bound:
         """A training's result: read, or made and written."""
+        rows = self.training_rows(tuning.senses)
+        run = self.run(f"bind-{tuning.step}", self._described(rows, tuning))
         with run.working():
             if not run.finished:
-                self.progress.say(f"{run.verb} {' + '.join(senses)}: {run.folder}")
+                self.progress.say(f"{run.verb} {' + '.join(tuning.senses)}: {run.folder}")
                 folder = run.path("checkpoints")
-                described = {"verb": run.verb, "senses": list(senses)}
-                with Tracking(run.folder, self.place.track, described, self.progress) as metrics:
-                    bound = make(Setting(folder, progress=self.progress, tracking=metrics))
-                _write(run, bound)
+                if self.gang is not None:
+                    self.gang(tuning, folder)
+                bound = self.train(tuning, rows, folder)
+                write_bound(bound, run.folder)
+                run.finish(last=bound.history[-1])
                 checkpoint.clear(folder)
-        return _read(run.folder, senses)
+        return read_bound(run.folder, tuning.senses)
+
+    def train(self, tuning: Tuning, rows: Observations, folder: Path, world: World = SOLO) -> Bound:
+        """Train to the end, or go on from the checkpoints in a folder; nothing else is written.
+
+        Args:
+            tuning: What to train.
+            rows: Its observations, as `training_rows` gives them.
+            folder: Where checkpoints go; metrics go beside it.
+            world: Who takes part; the first process writes the metrics.
+        """
+        binder = with_tower(self.binder, tuning.tower)
+        lesson = Lesson(rows, binder, tuning.senses, self.config, tuning.temperatures)
+        described = {"verb": f"bind-{tuning.step}", "senses": list(tuning.senses)}
+        metrics = None
+        if world.rank == 0:
+            metrics = Tracking(folder.parent, self.place.track, described, self.progress)
+        with metrics or nullcontext():
+            setting = Setting(folder, world, self.progress, metrics)
+            if tuning.step == "unlocked":
+                return bind_unlocked(lesson, setting)
+            images = self._images.take(self._images.rows_of(rows.ids))
+            return bind_locked(lesson, images, setting)
+
+    def _described(self, rows: Observations, tuning: Tuning) -> dict[str, Any]:
+        """What determines a training."""
+        config, start = self.config, tuning.temperatures
+        return {
+            "observations": rows.revision,
+            "binder": with_tower(self.binder, tuning.tower).key,
+            "senses": {name: sense.key for name, sense in tuning.senses.items()},
+            "temperatures": {name: one.flatten().tolist() for name, one in start.items()},
+            "losses": {name: config.loss_of(name, PUBLISHED) for name in tuning.senses},
+            "background": config.background,
+            "scale": config.scale,
+            "binder_lr": config.binder_lr if tuning.step == "unlocked" else None,
+            "train": plain(config.training(tuning.step)),
+        }
 
     def selection(self) -> Selection:
         """The validation split, with the names of all species of the set."""
@@ -284,24 +308,33 @@ class Bindery:
         return [caption(taxon, "taxonomic", self.config.prompt) for taxon in taxa]
 
 
-def _write(run: Run, bound: Bound) -> None:
-    """Save a training and finish its run."""
+def write_bound(bound: Bound, folder: Path) -> None:
+    """Save what a training gave, or what another starts from; the card is written last.
+
+    Raises:
+        ResourceError: The disk is full or the folder may not be written.
+    """
     card: dict[str, Any] = {"senses": {}, "tower": None, "history": bound.history}
     for name, sense in bound.senses.items():
         state = sense.module.state_dict()
-        write_tensors(run.path(f"{name}.safetensors"), state)
+        write_tensors(folder / f"{name}.safetensors", state)
         card["senses"][name] = {
             "weights": weights_hash(state),
             "temperature": bound.temperatures[name].flatten().tolist(),
         }
     if bound.tower is not None:
-        write_tensors(run.path(_BINDER), bound.tower)
+        write_tensors(folder / _BINDER, bound.tower)
         card["tower"] = weights_hash(bound.tower)
-    files.write_json(run.path(_CARD), card)
-    run.finish(last=bound.history[-1])
+    files.write_json(folder / _CARD, card)
 
 
-def _read(folder: Path, senses: Mapping[str, Sense]) -> Bound:
+def read_bound(folder: Path, senses: Mapping[str, Sense]) -> Bound:
+    """What `write_bound` saved.
+
+    Args:
+        folder: Where it lies.
+        senses: Those that were saved, with any weights.
+    """
     card = files.read_json(folder / _CARD)
     temperatures = {
         name: torch.tensor(card["senses"][name]["temperature"]).view(-1, 1) for name in senses

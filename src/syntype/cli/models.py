@@ -129,11 +129,11 @@ def _train_streamed(
     train: TrainConfig,
     place: Workplace,
 ) -> None:
-    from syntype.sweep.gang import Order
+    from syntype.sweep.orders import TrainOrder
     from syntype.sweep.streamed import train_streamed
     from syntype.terminal import progress_of
 
-    order = Order(
+    order = TrainOrder(
         samples=samples,
         embed=embed,
         place=place,

@@ -9,7 +9,8 @@
         record.json           the spaces in order, with their roles
 
 Every costly part is a run of its own (`binding.stages`), so a killed binding goes on where it
-stopped, and another patch costs no training that is there already. Rows to compare with come from
+stopped, and another patch costs no training that is there already. Trainings may run in several
+processes (`sweep.bindery`); patching and scoring know of one. Rows to compare with come from
 the same harness: `image only`, `locked` (ImageBind's recipe: the binder is never touched and
 nothing is patched), and other encoders of a sense, bound the same way.
 """
@@ -25,26 +26,18 @@ from syntype import files
 from syntype.binding.bind import Bound
 from syntype.binding.experts import fit_experts
 from syntype.binding.fusion import combinations_of, fuse, hurts, learn_weights
-from syntype.binding.material import Album
 from syntype.binding.patches import Patched, patch, patched_binder
 from syntype.binding.space import Space, with_tower
 from syntype.binding.stages import Bindery
 from syntype.configs import DataConfig, Workplace, rebuild
 from syntype.configs.bind import BindConfig, PatchConfig, by_sense
-from syntype.data.observations import Observations, read_observations
-from syntype.encoders.encoder import Encoder
-from syntype.encoders.from_checkpoint import save_checkpoint
-from syntype.encoders.load import load_encoder
 from syntype.errors import DataNotFoundError, UsageError
 from syntype.progress import SILENT, Progress
 from syntype.provenance import plain
 from syntype.runs import Run
-from syntype.senses.load import load_sense
 from syntype.senses.sense import Sense
-from syntype.training import checkpoint
-from syntype.training.loop import Setting
-from syntype.training.pairing import contrast
-from syntype.version import __version__
+from syntype.sweep.bindery import loaded, open_bindery
+from syntype.sweep.orders import BindOrder
 
 _ASKED = "asked.json"
 
@@ -96,20 +89,21 @@ def bind_space(
         UsageError: No sense is given, or options contradict each other.
         DataError: The observations cannot be used.
         EncoderError: The binder or a sense cannot be loaded.
-        TrainingError: A training diverged.
+        TrainingError: A training diverged, or one of its processes failed.
+        Paused: A signal asked for a pause, and a checkpoint was written.
     """
     patching = patching or PatchConfig()
     if not senses:
         raise UsageError("Name at least one sense to bind, for example --place untrained:...")
-    if place.processes > 1:
-        raise UsageError("bind trains in one process so far: leave out --processes.")
-    observations = read_observations(
-        data, workspace=place.workspace, config=samples, progress=progress, workers=place.workers
-    )
-    binder = _warmed(observations, encoder, config, place, progress)
-    loaded = {name: _loaded(name, spec, place) for name, spec in senses.items()}
-    others = [_loaded(*pair, place) for pair in _pairs(compare)]
-    bindery = Bindery(observations, binder, loaded, config, place, progress)
+    pairs = _pairs(compare)
+    if unbound := sorted({name for name, _ in pairs} - senses.keys()):
+        raise UsageError(
+            f"--compare names {unbound[0]}, and none is bound that it could be compared with: give "
+            f"--{unbound[0]} too."
+        )
+    others = [loaded(name, spec, place) for name, spec in pairs]
+    order = BindOrder(data, encoder, config, place, senses, samples)
+    bindery = open_bindery(order, progress)
     asked = {
         "data": data,
         "encoder": encoder,
@@ -175,59 +169,6 @@ def spaces_of(folder: Path) -> list[Made]:
 def _pairs(compare: Sequence[str]) -> list[tuple[str, str]]:
     """SENSE=SPEC texts, where a sense may come several times."""
     return [pair for one in compare for pair in by_sense((one,), "--compare").items()]
-
-
-def _loaded(name: str, spec: str, place: Workplace) -> Sense:
-    sense = load_sense(spec, place.device)
-    if sense.modality != name:
-        raise UsageError(f"{spec} is of {sense.modality}, not of {name}: give it as that.")
-    return sense
-
-
-def _warmed(
-    observations: Observations,
-    spec: str,
-    config: BindConfig,
-    place: Workplace,
-    progress: Progress,
-) -> Encoder:
-    """The binder, trained on pictures and names before if that is asked for."""
-    base = load_encoder(spec, place.device)
-    if not config.warm_epochs:
-        return base
-    train = config.training("warm")
-    usable = observations.select(observations.has("image")).where(split="train")
-    usable = usable.select(np.array([one.at("species") != "" for one in usable.taxa()], dtype=bool))
-    described = {
-        "version": __version__,
-        "observations": usable.revision,
-        "base": base.key,
-        "train": plain(train),
-    }
-    run = Run.at(place.workspace, "bind-warm", described)
-    with run.working():
-        if not run.finished:
-            progress.say(f"warm-up of {spec}: {run.folder}")
-            folder = run.path("checkpoints")
-            trained, text = contrast(
-                base,
-                Album(usable, base.preprocess).read,
-                usable.taxa(),
-                train,
-                setting=Setting(folder, progress=progress),
-            )
-            save_checkpoint(
-                run.path("encoder"),
-                kind="tower",
-                base=spec,
-                base_identity=base.identity,
-                state=trained.module.state_dict(),
-                dim=base.dim,
-                text=text,
-            )
-            run.finish(last=trained.history[-1])
-            checkpoint.clear(folder)
-    return load_encoder(f"checkpoint:{run.path('encoder')}", place.device)
 
 
 def _run(bindery: Bindery, patching: PatchConfig, others: Sequence[Sense]) -> Run:

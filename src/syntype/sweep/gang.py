@@ -1,9 +1,9 @@
 """One training in several processes: started together, watched, ended together.
 
-The process that owns the training's folder starts the others and waits. Each of them opens the same
-workshop from the order it is given, whose stages up to the training are done, and trains its share;
-what they learn lies in the checkpoints. Then the owner reads the last checkpoint, as it would after
-a kill. So nothing needs to be sent back, and no stage but this one knows of more than one process.
+The process that owns the training's folder starts the others and waits. Each of them reads its
+order (`orders`), opens what the owner has open, and trains its share; what they learn lies in the
+checkpoints. Then the owner reads the last checkpoint, as it would after a kill. So nothing needs to
+be sent back, and no stage but the training knows of more than one process.
 
     <temporary folder>/order.json     what to train
     <temporary folder>/worker-R.log   what process R printed
@@ -25,76 +25,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from syntype import files
-from syntype.configs import (
-    ClusterConfig,
-    DataConfig,
-    EmbedConfig,
-    Objective,
-    TrainConfig,
-    Workplace,
-    rebuild,
-)
-from syntype.errors import TrainingError
-from syntype.progress import Progress
-from syntype.provenance import plain
+from syntype.configs import Workplace
+from syntype.errors import TrainingError, UsageError
+from syntype.progress import SILENT, Progress
+from syntype.sweep.orders import Order, read_order, write_order
 from syntype.training import pausing
 
 _WATCH = 0.2  # seconds between two looks at the processes
 _GRACE = 10.0  # seconds that the others get to end once one has failed
 
 
-@dataclass(frozen=True)
-class Order:
-    """What a gang is to train, in plain types.
-
-    Attributes:
-        samples: The data set.
-        embed: How its pictures became vectors.
-        place: Where to work.
-        base: Spec of the encoder to start from.
-        objective: What to train against.
-        cluster: The clustering, where there is one.
-        train: How.
-        folder: Where the checkpoints go.
-    """
-
-    samples: DataConfig
-    embed: EmbedConfig
-    place: Workplace
-    base: str
-    objective: Objective
-    cluster: ClusterConfig | None
-    train: TrainConfig
-    folder: Path
-
-    @classmethod
-    def read(cls, path: Path) -> "Order":
-        """The order in a file."""
-        content = files.as_mapping(files.read_json(path), path)
-        cluster = content["cluster"]
-        return cls(
-            samples=rebuild(DataConfig, content["samples"]),
-            embed=rebuild(EmbedConfig, content["embed"]),
-            place=rebuild(Workplace, content["place"]),
-            base=content["base"],
-            objective=content["objective"],
-            cluster=None if cluster is None else rebuild(ClusterConfig, cluster),
-            train=rebuild(TrainConfig, content["train"]),
-            folder=Path(content["folder"]),
-        )
-
-
 def march(order: Order, progress: Progress) -> None:
     """Train in `order.place.processes` processes, to the end.
 
     Raises:
+        UsageError: There are fewer GPUs than processes.
         TrainingError: One of them failed.
         Paused: A signal asked for a pause; each has stopped after the same step.
     """
+    _check_devices(order.place)
     with tempfile.TemporaryDirectory(prefix="syntype-gang-") as name:
         folder = Path(name)
-        files.write_json(folder / "order.json", plain(order))
+        write_order(order, folder / "order.json")
         n = order.place.processes
         progress.say(f"training in {n} processes")
         gang = _Gang([_start(folder, rank, n) for rank in range(n)], folder)
@@ -206,29 +158,30 @@ def work(path: Path, rank: int, owner: int, progress: Progress) -> None:
     """
     import torch
 
-    from syntype.sweep.make import Lesson, train_on
-    from syntype.sweep.streamed import work_streamed
-    from syntype.sweep.workshop import Workshop
     from syntype.training.parallel import World, joined
 
     _end_with(owner)
     pausing.pause_on_signal()
-    order = Order.read(path)
+    order = read_order(path)
     place = replace(order.place, device=_own_device(order.place.device, rank))
     world = World(rank, place.processes)
+    shown = progress if rank == 0 and not place.quiet else SILENT
     with joined(world, path.with_name("meeting"), torch.device(place.device)):
-        if order.train.stream:
-            work_streamed(replace(order, place=place), world, progress)
-            return
-        workshop = Workshop.open(order.samples, order.embed, place)
-        base = workshop.model(order.base, "base")
-        clustering = None
-        if order.cluster is not None:
-            clustering = workshop.clusters(base, order.cluster)
-        if world.rank == 0:
-            workshop.progress = progress
-        lesson = Lesson(base, order.objective, clustering, order.train)
-        train_on(workshop, lesson, order.folder, world)
+        order.work(place, world, shown)
+
+
+def _check_devices(place: Workplace) -> None:
+    """Refuse a gang whose processes could not have a GPU each."""
+    import torch
+
+    from syntype.encoders.load import resolve_device
+
+    n = torch.cuda.device_count() if resolve_device(place.device).type == "cuda" else 0
+    if 0 < n < place.processes:
+        raise UsageError(
+            f"{place.processes} processes want a GPU each, and this machine has {n}: take "
+            f"--processes {n}, or --device cpu."
+        )
 
 
 def _own_device(device: str, rank: int) -> str:

@@ -32,6 +32,7 @@ from syntype.errors import TrainingError, UsageError, VectorError
 from syntype.provenance import plain
 from syntype.runs import Run
 from syntype.sweep import gang
+from syntype.sweep.orders import TrainOrder
 from syntype.taxonomy.text import caption, taxa_of
 from syntype.training import checkpoint
 from syntype.training.adapt import adapt
@@ -202,10 +203,10 @@ def save_trained(
     run.finish(n_classes=n_classes, last=trained.history[-1])
 
 
-def _order(workshop: "Workshop", lesson: Lesson, folder: Path) -> gang.Order:
+def _order(workshop: "Workshop", lesson: Lesson, folder: Path) -> TrainOrder:
     assert workshop.samples is not None, "only an opened workshop can be opened by others"
     clustering = lesson.clustering
-    return gang.Order(
+    return TrainOrder(
         samples=workshop.samples,
         embed=workshop.embed,
         place=workshop.place,

@@ -32,6 +32,7 @@ from syntype.provenance import plain
 from syntype.runs import Run
 from syntype.sweep import gang
 from syntype.sweep.make import readers, save_trained
+from syntype.sweep.orders import TrainOrder
 from syntype.training import checkpoint
 from syntype.training.controls import species_labels
 from syntype.training.finetune import finetune
@@ -60,7 +61,7 @@ def catalogue_of(samples: DataConfig) -> Catalogue:
     return catalogue
 
 
-def train_streamed(order: gang.Order, progress: Progress = SILENT) -> Path:
+def train_streamed(order: TrainOrder, progress: Progress = SILENT) -> Path:
     """Train an encoder on a catalogue, or find it trained; the folder that holds it.
 
     Args:
@@ -105,12 +106,12 @@ def train_streamed(order: gang.Order, progress: Progress = SILENT) -> Path:
     return run.path("encoder")
 
 
-def _in(order: gang.Order, folder: Path) -> gang.Order:
+def _in(order: TrainOrder, folder: Path) -> TrainOrder:
     return replace(order, folder=folder.resolve())
 
 
 def train_share(
-    order: gang.Order, encoder: Encoder, world: World, progress: Progress
+    order: TrainOrder, encoder: Encoder, world: World, progress: Progress
 ) -> tuple[Trained, TextTower | None]:
     """Train this process's share, from the checkpoints in the order's folder on."""
     config, place = order.train, order.place
@@ -156,10 +157,10 @@ def train_share(
         return trained, None
 
 
-def work_streamed(order: gang.Order, world: World, progress: Progress) -> None:
+def work_streamed(order: TrainOrder, world: World, progress: Progress) -> None:
     """What a process of a gang does of a streamed training."""
     encoder = load_encoder(order.base, str(resolve_device(order.place.device)))
-    train_share(order, encoder, world, progress if world.rank == 0 else SILENT)
+    train_share(order, encoder, world, progress)
 
 
 @dataclass(frozen=True)
