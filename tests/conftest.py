@@ -1,5 +1,6 @@
 """What every test shares: shapes checked at run time, no network, and where the real data lie."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,33 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import jaxtyping
 import pytest
 
+import typechecks
+
 # Every annotated function of syntype is checked against its shapes and types, in tests only.
-jaxtyping.install_import_hook("syntype", "beartype.beartype")
+typechecks.install("syntype")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+gc.disable()  # until all is imported, which leaves next to no garbage
+
+
+def pytest_collection_finish() -> None:
+    """What the imports left lives to the end: no later collection of garbage looks at it again.
+
+    Nor does one in a forked process, which would copy every page that it touches.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def home_of_worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `fakes.worlds` keeps what it drew."""
+    return tmp_path_factory.mktemp("worlds")
 
 
 @pytest.fixture(scope="session")

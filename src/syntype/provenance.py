@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
@@ -102,6 +103,7 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
+@cache  # a search of all that is installed, at the end of every run
 def _version_of(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -1,6 +1,6 @@
 """Sweeps in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,14 @@ from syntype.configs import SweepConfig, Workplace
 from syntype.sweep import run_sweep
 
 Sweep = Callable[[SweepConfig], Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worlds(home_of_worlds: Path) -> Iterator[None]:
+    from fakes.worlds import drawn_once
+
+    with drawn_once(home_of_worlds):
+        yield
 
 
 def _sweep_in(workspace: Path) -> Sweep:

@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(verb: str) -> None:
 
 
 def test_the_walk_from_pictures_to_report(
-    workspace: str, capsys: pytest.CaptureFixture[str]
+    workspace: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = ["--workspace", workspace, "--quiet"]
     assert run("data", "info", *TINY, *place) == 0
@@ -81,7 +81,9 @@ def test_the_walk_from_pictures_to_report(
     assert run("sweep", *TINY, "--k", "6", "12", *FAST, *place) == 0
     page = Path(capsys.readouterr().out.strip().splitlines()[-1])
     assert page.read_text().startswith("<!doctype html>")
+    assert (page.parent / "figures" / "models.pdf").is_file()
 
+    monkeypatch.setattr("syntype.report.page.draw_all", lambda data: [])  # once is enough
     before = (page.parent / "report.json").read_bytes()
     (page.parent / "report.json").unlink()
     assert run("report", str(page.parent.parent)) == 0
@@ -261,7 +263,7 @@ def test_every_option_that_a_page_names_can_be_typed() -> None:
 
 
 def test_broken_pictures_are_left_out_and_named_or_stop_the_job(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_figures: None
 ) -> None:
     write_class_folders(tmp_path / "photos", n_species=4, n_images=12, n_broken=2)
     place = ["--workspace", str(tmp_path / "runs"), "--quiet", "--k", "4", *FAST]

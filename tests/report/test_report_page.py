@@ -46,6 +46,12 @@ def report(fakes, quick, folder, *, name=HOSTILE, **shape):
     return data, page
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """For tests of the text alone: figures take longer than all the rest of a page."""
+    monkeypatch.setattr("syntype.report.page.draw_all", lambda data: [])
+
+
 @pytest.fixture(scope="module")
 def full(fakes, quick, tmp_path_factory):
     return report(fakes, quick, tmp_path_factory.mktemp("full"), groups=("Bird", "Fish", HOSTILE))
@@ -198,7 +204,7 @@ def test_poor_inputs_still_make_a_page(fakes, quick, tmp_path, models, shape, fi
     assert "None" not in re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
 
 
-def test_every_setting_is_on_the_page_however_many(fakes, quick, tmp_path):
+def test_every_setting_is_on_the_page_however_many(fakes, quick, tmp_path, no_figures):
     settings = {"train": {f"option{number}": f"value{number}" for number in range(60)}}
     models = [fakes["evaluated"]("b", "base", 0.5, groups=("Bird",), species_per_group=2)]
     data = compare(models, [], fakes["context"](settings=settings), quick)
@@ -226,7 +232,7 @@ def test_print_keeps_figures_and_tables_whole_and_opens_what_is_folded(full):
     ("models", "kinds"), [("changed", ("Rescued", "Broken")), ("same", ("Right for", "Wrong for"))]
 )
 def test_neighbours_are_shown_whether_or_not_the_clusters_changed_an_answer(
-    fakes, quick, tmp_path, models, kinds
+    fakes, quick, tmp_path, no_figures, models, kinds
 ):
     shape = {"groups": ("Bird",), "species_per_group": 4}
     skill = {"changed": 0.9, "same": 0.3}[models]

@@ -1,5 +1,6 @@
 """One small world and a workshop over it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,14 @@ import pytest
 from fakes.sweeps import tiny_sweep
 from syntype.configs import Workplace
 from syntype.sweep import Workshop
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worlds(home_of_worlds: Path) -> Iterator[None]:
+    from fakes.worlds import drawn_once
+
+    with drawn_once(home_of_worlds):
+        yield
 
 
 @pytest.fixture(scope="module")

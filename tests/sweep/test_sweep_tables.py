@@ -6,8 +6,9 @@ import pytest
 from fakes.sweeps import tiny_sweep
 from syntype.configs import ClusterConfig, EvaluateConfig, TaskOptions, Workplace
 from syntype.data.load import load_dataset
+from syntype.report.data_tables import data_tables
 from syntype.sweep import Workshop
-from syntype.sweep.tables import Table, cluster_table, data_tables, score_table
+from syntype.sweep.tables import Table, cluster_table, score_table
 
 
 def rectangular(table: Table) -> bool:

@@ -21,7 +21,7 @@ from syntype.training.parallel import SOLO
 from training.gang import together
 
 NAMES = ("Anas crecca", "Parus major", "Salmo salar", "Danaus plexippus")
-SPEC = "untrained:vit_tiny_patch16_224?size=32"
+SPEC = "untrained:test_vit?size=32"
 N = 32
 CONFIG = TrainConfig(
     mode="finetune",

@@ -35,10 +35,9 @@ def data_info(samples: Samples, *, page: Path | None = None, place: Place = DEFA
     )
     from syntype.data.load import load_dataset
     from syntype.data.split_catalogue import sole_catalogue
-    from syntype.report.info_page import write_info_page
+    from syntype.report.data_tables import data_tables
     from syntype.report.info_tables import info_tables
     from syntype.report.info_text import info_text
-    from syntype.sweep.tables import data_tables
     from syntype.terminal import progress_of, show_table
 
     progress = progress_of(place.quiet)
@@ -56,6 +55,8 @@ def data_info(samples: Samples, *, page: Path | None = None, place: Place = DEFA
         show_table(*table)
     sys.stdout.write(info_text(census))
     if page is not None:
+        from syntype.report.info_page import write_info_page
+
         write_info_page(census, about, page)
         sys.stdout.write(f"{page}\n")
 
@@ -75,7 +76,7 @@ def data_split(samples: Samples, *, out: Path, place: Place = DEFAULT_PLACE) -> 
     from syntype.data.manifest import save_split
     from syntype.data.split_catalogue import sole_catalogue, split_catalogue
     from syntype.errors import UsageError
-    from syntype.sweep.tables import split_table
+    from syntype.report.data_tables import split_table
     from syntype.terminal import progress_of, show_table
 
     if out.suffix != ".parquet":
