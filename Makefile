@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 DEV := $(VENV)/.made-dev
 
-.PHONY: demo test test-slow test-slurm lint format bench docs clean
+.PHONY: demo demo-search test test-slow test-slurm lint format bench docs clean
 
 demo: $(MADE) ## build the environment, run the demo, print the report's path
 	$(BIN)/syntype demo
+
+demo-search: $(MADE) ## draw a collection, and serve a page to search it
+	$(BIN)/syntype demo --search
 
 test: $(DEV) ## the default tests, in parallel; one thread each, as two processes share two processors
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not slurm"

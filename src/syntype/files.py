@@ -95,6 +95,11 @@ def folder_bytes(path: Path) -> int:
     return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
 
 
+def seen_from(path: Path, folder: Path) -> str:
+    """`path` relative to a folder, so that what names it there can move together with it."""
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
 def as_mapping(content: Any, path: Path) -> Mapping[str, Any]:
     """`content` if it is a JSON object, else an error that names the file.
 

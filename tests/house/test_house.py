@@ -32,6 +32,8 @@ LAYERS = {
     "binding": 7,
     "report": 7,
     "sweep": 8,
+    "search": 8,
+    "serve": 9,
     "recipes": 9,
     "doctor": 9,
     "terminal": 9,
@@ -119,7 +121,8 @@ def test_public_names_are_documented() -> None:
     for path in modules():
         for node in named(tree_of(path)):
             n += 1
-            if not ast.get_docstring(node):
+            inherited = any(ast.unparse(how) == "override" for how in node.decorator_list)
+            if not inherited and not ast.get_docstring(node):
                 missing.append(f"{path.relative_to(SOURCE)}:{node.name}")
     assert len(missing) <= 0.05 * n, missing
 

@@ -4,7 +4,18 @@ Nothing heavy is imported before a verb runs. A module of verbs adds them to `ap
 imported, in the order in which `--help` lists them.
 """
 
-from syntype.cli import binding, catalogues, data, launching, models, scores, sweeps
+from syntype.cli import (
+    binding,
+    catalogues,
+    data,
+    index,
+    launching,
+    models,
+    scores,
+    search,
+    serving,
+    sweeps,
+)
 from syntype.cli.app import app
 from syntype.cli.launch import EXIT_INTERRUPTED, EXIT_OUR_FAULT, main
 
@@ -15,9 +26,12 @@ __all__ = [
     "binding",
     "catalogues",
     "data",
+    "index",
     "launching",
     "main",
     "models",
     "scores",
+    "search",
+    "serving",
     "sweeps",
 ]

@@ -8,7 +8,14 @@ from cyclopts import Parameter
 
 from syntype.cli.app import app
 from syntype.cli.opening import DEFAULT_PLACE
-from syntype.configs import Expected, Place, SweepConfig, Workplace
+from syntype.configs import (
+    Expected,
+    IndexConfig,
+    Place,
+    ServeConfig,
+    SweepConfig,
+    Workplace,
+)
 from syntype.errors import DataNotFoundError
 
 
@@ -74,12 +81,29 @@ def report(folder: Path) -> None:
 
 
 @app.command
-def demo(*, place: Place = DEFAULT_PLACE) -> None:
+def demo(*, search: bool = False, port: int = 8080, place: Place = DEFAULT_PLACE) -> None:
     """Draw a tree of life, sweep over it, and write the report: minutes on a laptop, no network.
 
     Args:
+        search: Draw a collection instead, and serve a page to search it by picture, words, place
+            and sound.
+        port: Of the page.
         place: Where to work.
     """
+    if search:
+        from syntype.cli.serving import serve
+        from syntype.recipes.search_demo import SOURCE, TITLE, search_demo_space
+        from syntype.terminal import progress_of
+
+        space = search_demo_space(place, progress_of(place.quiet))
+        serve(
+            SOURCE,
+            to=str(place.workspace / "index" / "demo"),
+            made=IndexConfig(encoder=str(space), license="CC0-1.0"),
+            served=ServeConfig(port=port, title=TITLE),
+            place=place,
+        )
+        return
     from syntype.recipes import find_recipe
 
     found = find_recipe("demo")

@@ -36,6 +36,7 @@ from syntype.configs.evaluation import (
     ZeroShotConfig,
 )
 from syntype.configs.fetch import FetchConfig, FetchOptions
+from syntype.configs.index import Engine, IndexConfig, IndexOptions
 from syntype.configs.resolve import ResolveConfig, ResolveOptions
 from syntype.configs.samples import (
     DataConfig,
@@ -48,6 +49,13 @@ from syntype.configs.samples import (
     Tracker,
     Workplace,
 )
+from syntype.configs.search import (
+    FilterConfig,
+    FilterOptions,
+    SearchConfig,
+    SearchOptions,
+)
+from syntype.configs.serve import ServeConfig, ServeOptions
 from syntype.configs.sweep import (
     FLOOR,
     Expected,
@@ -82,12 +90,17 @@ __all__ = [
     "Dtype",
     "EmbedConfig",
     "EmbedOptions",
+    "Engine",
     "EvaluateConfig",
     "EvaluateOptions",
     "Expected",
     "FetchConfig",
     "FetchOptions",
     "FewShotConfig",
+    "FilterConfig",
+    "FilterOptions",
+    "IndexConfig",
+    "IndexOptions",
     "KMeansConfig",
     "KMeansOptions",
     "KnnConfig",
@@ -105,6 +118,10 @@ __all__ = [
     "ResolveConfig",
     "ResolveOptions",
     "Samples",
+    "SearchConfig",
+    "SearchOptions",
+    "ServeConfig",
+    "ServeOptions",
     "ShardsConfig",
     "ShardsOptions",
     "SweepConfig",

@@ -385,7 +385,7 @@ def writing(
                 for name, rows, sha256 in writer.parts
             ],
             "cards": plain(list(cards)),
-            "roots": {name: _from_here(root, folder) for name, root in sorted(roots.items())},
+            "roots": {name: files.seen_from(root, folder) for name, root in sorted(roots.items())},
             "notes": {**notes, "leftOut": writer.left_out()},
             "history": list(history),
         }
@@ -405,8 +405,3 @@ def refuse_taken(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--out {folder}: there is something already. Name a new folder.")
-
-
-def _from_here(root: Path, folder: Path) -> str:
-    """A root as the header names it: relative, so that both can move together."""
-    return Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix()

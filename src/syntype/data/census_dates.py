@@ -112,3 +112,23 @@ def without_times(texts: pa.Array, counts: np.ndarray) -> tuple[list[str], np.nd
         texts = encoded.dictionary
         counts = np.bincount(codes, weights=counts, minlength=len(texts)).astype(np.int64)
     return texts.to_pylist(), counts
+
+
+def span_of(text: str) -> tuple[int, int] | None:
+    """First and last day that a text can mean, as `datetime.date.toordinal` counts them.
+
+    Returns:
+        None where it is no date, or its year is unlikely.
+    """
+    text = text.strip()
+    begin, slash, end = text.partition("/")
+    first = _one(begin.strip()) if begin.strip() else None
+    last = _one(_completed(end.strip(), begin.strip())) if slash and end.strip() else first
+    if first is None or last is None or not FIRST_YEAR <= first[0] <= last[0] <= LAST_YEAR:
+        return None
+    year, month, day = last
+    ends = datetime.date(
+        year, month or 12, day or calendar.monthrange(year, month or 12)[1]
+    ).toordinal()
+    begins = datetime.date(first[0], first[1] or 1, first[2] or 1).toordinal()
+    return (begins, ends) if begins <= ends else None

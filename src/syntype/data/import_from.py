@@ -38,7 +38,7 @@ def import_from(spec: str, out: Path, place: Workplace, progress: Progress = SIL
         raw = read_collection(kind, home, part=part, name=name, work=work, progress=progress)
         return import_raw(raw, out, {"read": kind, "part": part}, progress=progress)
     path = Path(text).expanduser()
-    if kind == RECORDS or (not kind and _is_records(path)):
+    if kind == RECORDS or (not kind and is_records(path)):
         raw = read_occurrences(path, work=work, name=name, progress=progress)
         return import_raw(raw, out, {"read": RECORDS}, progress=progress)
     config = DataConfig(data=(spec,))
@@ -46,7 +46,8 @@ def import_from(spec: str, out: Path, place: Workplace, progress: Progress = SIL
     return write_dataset(dataset, out, {"read": kind or "path"})
 
 
-def _is_records(path: Path) -> bool:
+def is_records(path: Path) -> bool:
+    """Whether museum or occurrence records lie at a path, of whatever format."""
     if not path.exists():
         return False
     try:

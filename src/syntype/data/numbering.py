@@ -11,9 +11,13 @@ from jaxtyping import Int, UInt64
 class Codes:
     """Distinct names of a column as numbers, in the order in which they were first seen."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._number: dict[str, int] = {}
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names: list[str] = list(names)
+        self._number = {name: number for number, name in enumerate(self.names)}
+
+    def number(self, name: str) -> int:
+        """The number of a name; -1 where it was not seen."""
+        return self._number.get(name, -1)
 
     def of(self, column: pa.ChunkedArray) -> Int[np.ndarray, "n"]:
         """The number of each value of a column of text, or of a dictionary of texts."""

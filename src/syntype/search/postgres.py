@@ -1,0 +1,348 @@
+"""The index on a PostgreSQL server with pgvector: for what outgrows a machine, or many write to.
+
+    with closing(create_postgres("postgresql://curator@db/museum?index=birds", card)) as index: ...
+
+Records and vectors are rows of one table (`syntype.search.postgres_schema`); a write is one
+transaction, and a search reads what is committed (`syntype.search.postgres_near`). Nothing is kept
+in this process but connections.
+
+Legend: n records that are alive, q queries, d dimensions.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+from psycopg import sql
+
+from syntype.embeddings.store import check_vectors
+from syntype.errors import DataError, DataNotFoundError, UsageError, VectorError
+from syntype.search import postgres_schema as schema
+from syntype.search.index import MOST_FACETS, Card, Cell, Hit, Index
+from syntype.search.postgres_card import graph_state, make_or_compare, read_card, write_card
+from syntype.search.postgres_link import (
+    Address,
+    Connection,
+    address_of,
+    clear_server_errors,
+    connect,
+    pool,
+    require_pgvector,
+)
+from syntype.search.postgres_near import USUAL, Effort, Seeker
+from syntype.search.postgres_rows import beginnings, refuse_unfit, write_rows
+from syntype.search.postgres_where import condition, storable
+from syntype.search.records import FACETS, RECORD, conform_records
+from syntype.search.where import EVERYTHING, Where
+
+
+class PostgresIndex(Index):
+    """A schema on a server. `open_postgres` and `create_postgres` make one.
+
+    It may be used by many threads: each call takes a connection of a pool. A search sees what any
+    process has written before it began.
+
+    Args:
+        address: Where the index lies.
+        effort: How hard a search tries.
+        connections: How many there are at most.
+
+    Raises:
+        DataNotFoundError: There is no index of that name.
+        DataError: It is of another format.
+        ResourceError: The server cannot be reached, or lacks pgvector.
+    """
+
+    def __init__(self, address: Address, effort: Effort = USUAL, *, connections: int = 16) -> None:
+        self._address, self._effort = address, effort
+        with connect(address) as connection:
+            require_pgvector(connection, address, make=False)
+            card = read_card(connection, address)
+        if card is None:
+            raise DataNotFoundError(
+                f"There is no index at {address}. Make one with `syntype index`, or name another "
+                "by ?index=NAME."
+            )
+        self._dim = card.dim
+        self._pool = pool(address, connections)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A connection; what is done on it is done when it ends well, and not at all else."""
+        with clear_server_errors(self._address), self._pool.connection() as connection:
+            yield connection
+
+    def _all(
+        self, statement: str, values: Sequence[Any] = (), **parts: sql.Composable
+    ) -> list[Any]:
+        """The rows of one statement; {schema} in it is this index's."""
+        with self._transaction() as connection:
+            return connection.execute(self._sql(statement, **parts), values).fetchall()
+
+    def _sql(self, statement: str, **parts: sql.Composable) -> sql.Composed:
+        name = sql.Identifier(self._address.name)
+        return sql.SQL(statement).format(schema=name, **parts)
+
+    @property
+    def card(self) -> Card:
+        with self._transaction() as connection:
+            card = read_card(connection, self._address)
+        if card is None:
+            raise DataNotFoundError(f"The index at {self._address} is gone.")
+        return card
+
+    @property
+    def state(self) -> str:
+        ((table, writes),) = self._all("SELECT tableoid, writes FROM {schema}.card")
+        return f"{table}.{writes}"
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether a graph was built; without one, all records that fit are compared."""
+        with self._transaction() as connection:
+            return graph_state(connection, self._address.name) is True
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def describe(self, *, spec: str | None = None, **changes: Any) -> None:
+        wrong = changes.keys() - {"cards", "roots", "notes"}
+        if wrong:
+            raise UsageError(f"A card's {', '.join(sorted(wrong))} cannot be changed.")
+        if spec is not None:
+            changes["spec"] = spec
+        with self._transaction() as connection:
+            card = read_card(connection, self._address, lock=True)
+            assert card is not None, "it was there when it was opened"
+            write_card(connection, self._address, replace(card, **changes))
+
+    def upsert(self, records: pa.Table, vectors: Float32[np.ndarray, "m d"]) -> None:
+        records = conform_records(records)
+        if vectors.shape != (records.num_rows, self._dim):
+            raise VectorError(
+                f"Vectors of shape {vectors.shape} do not fit {records.num_rows} records of an "
+                f"index of {self._dim} dimensions: embed with the index's own encoder."
+            )
+        ids = records.column("id").to_pylist()
+        check_vectors(vectors, ids)
+        refuse_unfit(records)
+        if ids:
+            with self._transaction() as connection:
+                write_rows(connection, self._address.name, records, vectors)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        with self._transaction() as connection:
+            return connection.execute(
+                self._sql(
+                    "DELETE FROM {schema}.records WHERE id IN (SELECT id FROM {schema}.records "
+                    "WHERE id = ANY(%s::text[]) ORDER BY id FOR UPDATE)"
+                ),
+                [[id_ for id_ in ids if storable(id_)]],
+            ).rowcount
+
+    def search(
+        self, queries: Float32[np.ndarray, "q d"], n: int, where: Where = EVERYTHING
+    ) -> list[list[Hit]]:
+        if queries.ndim != 2 or queries.shape[1] != self._dim:
+            raise VectorError(
+                f"A query of shape {queries.shape} cannot search vectors of {self._dim} dimensions."
+            )
+        if n < 1:
+            return [[] for _ in queries]
+        with self._transaction() as connection:
+            return Seeker(self._address.name, self._effort, n, where).search(connection, queries)
+
+    def browse(self, n: int, where: Where = EVERYTHING, after: str = "") -> list[str]:
+        made, values = condition(where)
+        # No id holds a NUL, so none lies between what stands before it and the whole.
+        after = after.partition("\0")[0]
+        if not storable(after):
+            raise UsageError(f"{after!r} is no text: it holds half of a surrogate pair.")
+        rows = self._all(
+            "SELECT id FROM {schema}.records WHERE {where} AND id > %s ORDER BY id LIMIT %s",
+            [*values, after, max(n, 0)],
+            where=made,
+        )
+        return [id_ for (id_,) in rows]
+
+    def records(self, ids: Sequence[str]) -> list[dict[str, Any] | None]:
+        rows = self._all(
+            "SELECT {columns} FROM {schema}.records WHERE id = ANY(%s::text[])",
+            [[id_ for id_ in ids if storable(id_)]],
+            columns=schema.names(RECORD.names),
+        )
+        found = {row["id"]: row for row in (dict(zip(RECORD.names, r, strict=True)) for r in rows)}
+        return [dict(found[id_]) if id_ in found else None for id_ in ids]
+
+    def vectors(self, ids: Sequence[str]) -> Float32[np.ndarray, "m d"]:
+        rows = self._all(
+            "SELECT id, halfvec_send(vector) FROM {schema}.records WHERE id = ANY(%s::text[])",
+            [[id_ for id_ in ids if storable(id_)]],
+        )
+        found = {id_: np.frombuffer(sent, ">f2", offset=4) for id_, sent in rows}
+        missing = [id_ for id_ in ids if id_ not in found]
+        if missing:
+            raise DataError(f"There is no record {missing[0]!r}. Look its id up with a search.")
+        taken = [found[id_] for id_ in ids]
+        return np.array(taken, np.float32).reshape(len(taken), self._dim)
+
+    def count(self, where: Where = EVERYTHING) -> int:
+        if where.empty:
+            statement = 'SELECT coalesce(sum(n), 0)::bigint FROM {schema}.tally WHERE "column" = %s'
+            return int(self._all(statement, [FACETS[0]])[0][0])
+        made, values = condition(where)
+        statement = "SELECT count(*) FROM {schema}.records WHERE {where}"
+        return int(self._all(statement, values, where=made)[0][0])
+
+    def facet(
+        self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
+    ) -> list[tuple[str, int]]:
+        if column not in FACETS:
+            raise UsageError(f"Records are not counted by {column!r}, but by {', '.join(FACETS)}.")
+        if where.empty:
+            return self._all(
+                'SELECT value, n FROM {schema}.tally WHERE "column" = %s AND n > 0 '
+                "ORDER BY n DESC, value LIMIT %s",
+                [column, max(most, 0)],
+            )
+        made, values = condition(where)
+        return self._all(
+            "SELECT {column}, count(*) AS n FROM {schema}.records WHERE {where} GROUP BY {column} "
+            "ORDER BY n DESC, {column} LIMIT %s",
+            [*values, max(most, 0)],
+            where=made,
+            column=sql.Identifier(column),
+        )
+
+    def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
+        made, values = condition(where)
+        return self._all(
+            "SELECT extract(year FROM date '0001-01-01' + (\"firstDay\" - 1))::integer AS year, "
+            'count(*) FROM {schema}.records WHERE {where} AND "firstDay" IS NOT NULL '
+            "GROUP BY year ORDER BY year",
+            values,
+            where=made,
+        )
+
+    def places(self, degrees: float, where: Where = EVERYTHING) -> list[Cell]:
+        made, values = condition(where)
+        rows = self._all(
+            "SELECT avg(latitude), avg(longitude), count(*) FROM (SELECT "
+            '"decimalLatitude" AS latitude, "decimalLongitude" AS longitude, '
+            'floor(("decimalLatitude" + 90) / %s::float8) AS north, '
+            'floor(("decimalLongitude" + 180) / %s::float8) AS east FROM {schema}.records '
+            'WHERE {where} AND "decimalLatitude" IS NOT NULL AND "decimalLongitude" IS NOT NULL'
+            ") AS place GROUP BY north, east ORDER BY north, east",
+            [degrees, degrees, *values],
+            where=made,
+        )
+        return [Cell(*row) for row in rows]
+
+    def suggest(self, text: str, n: int) -> list[tuple[str, str, int]]:
+        wanted = text.strip().casefold()
+        if not wanted or not storable(wanted) or n < 1:
+            return []
+        start = wanted[: schema.WORD_LETTERS]
+        for special in "\\%_":
+            start = start.replace(special, "\\" + special)
+        rows = self._all(
+            'SELECT "column", value, tally.n FROM (SELECT DISTINCT "column", value '
+            "FROM {schema}.words WHERE word LIKE %s) AS named "
+            'JOIN {schema}.tally USING ("column", value) WHERE tally.n > 0 '
+            'ORDER BY tally.n DESC, value, array_position(%s::text[], "column")',
+            [start + "%", list(schema.NAMES)],
+        )
+        if len(wanted) > schema.WORD_LETTERS:  # words are kept up to so many letters
+            rows = [
+                row for row in rows if any(w.startswith(wanted) for w in beginnings(row[1], None))
+            ]
+        return rows[:n]
+
+    def refresh(self) -> bool:
+        """Nothing to take in: every call asks the server, which is always current."""
+        return False
+
+    def build(self, *, memory: str = "", workers: int | None = None) -> None:
+        """Build the graph that searches walk, and count the planner's statistics anew.
+
+        Worth its time when many records have come; records are read and written meanwhile, and the
+        graph takes in later ones by itself. Nothing is built where there is one.
+
+        Args:
+            memory: `maintenance_work_mem` of the server, as in "8GB": a graph that fits into it is
+                built several times faster. "" leaves it as the server has it.
+            workers: `max_parallel_maintenance_workers`, likewise.
+        """
+        with clear_server_errors(self._address), connect(self._address) as connection:
+            if memory:
+                connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", [memory])
+            if workers is not None:
+                connection.execute(
+                    "SELECT set_config('max_parallel_maintenance_workers', %s, false)",
+                    [str(workers)],
+                )
+            # Others that build are waited for without a transaction, which the build waits for.
+            key = [f"syntype {self._address.name} {schema.GRAPH}"]
+            lock = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+            while connection.execute(lock, key).fetchone() != (True,):
+                time.sleep(0.2)
+            graph = graph_state(connection, self._address.name)
+            if graph is False:  # of a build that was killed
+                name = sql.Identifier(schema.GRAPH)
+                connection.execute(self._sql("DROP INDEX CONCURRENTLY {schema}.{name}", name=name))
+            if not graph:
+                connection.execute(schema.build_graph(self._address.name))
+            connection.execute(self._sql("ANALYZE {schema}.records"))
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def open_postgres(url: str, effort: Effort = USUAL, *, connections: int = 16) -> PostgresIndex:
+    """The index at a URL, as `syntype.search.postgres_link` describes it.
+
+    Raises:
+        UsageError: The URL cannot be read.
+        DataNotFoundError: There is no index.
+        ResourceError: The server cannot be reached, or lacks pgvector.
+    """
+    return PostgresIndex(address_of(url), effort, connections=connections)
+
+
+def create_postgres(
+    url: str, card: Card, effort: Effort = USUAL, *, connections: int = 16
+) -> PostgresIndex:
+    """An empty index at a URL, or the one that is there if its vectors are of the same encoder.
+
+    Raises:
+        UsageError: The URL cannot be read, or there are more dimensions than a graph takes.
+        VectorError: There is an index of another encoder or length.
+        ResourceError: The server cannot be reached, or lacks pgvector.
+    """
+    address = address_of(url)
+    if not 1 <= card.dim <= schema.MOST_DIMENSIONS:
+        raise UsageError(
+            f"A server's index takes vectors of 1 to {schema.MOST_DIMENSIONS} dimensions, not "
+            f"{card.dim}."
+        )
+    with clear_server_errors(address), connect(address) as connection:
+        require_pgvector(connection, address, make=True)
+        make_or_compare(connection, address, card)
+    return PostgresIndex(address, effort, connections=connections)
+
+
+def exists_postgres(url: str) -> bool:
+    """Whether there is an index at a URL.
+
+    Raises:
+        UsageError: The URL cannot be read.
+        ResourceError: The server cannot be reached.
+    """
+    address = address_of(url)
+    with clear_server_errors(address), connect(address) as connection:
+        return read_card(connection, address) is not None

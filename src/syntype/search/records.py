@@ -1,0 +1,88 @@
+"""The record of a search: a catalogue's row, and which other media of its occurrence there are.
+
+A record is one medium with one vector: a picture, or in a bound space a sound. Its columns are
+those of the catalogue (docs/reference/catalogue.md) and `has`: which of `HAS` there are, in words
+with a space between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntype.data.catalogue import SCHEMA as CATALOGUE
+from syntype.data.locator import Locator, read
+from syntype.errors import DataNotFoundError
+from syntype.taxonomy.taxon import RANKS
+
+HAS = ("image", "sound", "place", "date")
+"""What a record may have: media of its occurrence, coordinates, a readable date."""
+FACETS = (
+    *RANKS,
+    "vernacularName",
+    "taxonGroup",
+    "institutionCode",
+    "collectionCode",
+    "datasetName",
+    "countryCode",
+    "stateProvince",
+    "basisOfRecord",
+    "typeStatus",
+    "sex",
+    "lifeStage",
+    "mediaType",
+    "license",
+)
+"""Columns of few distinct values, by which records are filtered and counted."""
+RECORD = pa.schema([*CATALOGUE, pa.field("has", pa.string())])
+"""The columns of a record."""
+
+
+def read_medium(record: Mapping[str, Any], roots: Mapping[str, Path]) -> bytes:
+    """The bytes of a record's medium, where it lies on this machine.
+
+    Args:
+        record: A row of `RECORD`.
+        roots: `datasetName` to the folder that its locators are relative to.
+
+    Raises:
+        DataNotFoundError: It does not lie here, or is gone; `accessURI` may say where it is.
+    """
+    root = roots.get(record["datasetName"])
+    if root is None or not record["image"]:
+        raise DataNotFoundError(f"The medium of {record['id']} is not on this machine.")
+    offset, length = record["imageOffset"] or 0, record["imageLength"] or 0
+    place = Locator(record["image"], record["imageStore"], offset, length)
+    path = (root / place.path).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise DataNotFoundError(f"The medium of {record['id']} lies outside of its set's folder.")
+    try:
+        return read(root, place)
+    except OSError as error:
+        raise DataNotFoundError(f"The medium of {record['id']} is gone: {path}.") from error
+
+
+def conform_records(table: pa.Table) -> pa.Table:
+    """A table with the columns of `RECORD` and no others; what it lacks is unknown ("" or null)."""
+    columns = []
+    for field in RECORD:
+        text = pa.types.is_string(field.type)
+        if field.name in table.column_names:
+            column = table.column(field.name)
+            column = column if column.type == field.type else column.cast(field.type)
+        else:
+            column = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
+        columns.append(column.fill_null("") if text else column)
+    return pa.table(columns, schema=RECORD)
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of a table of `RECORD`, as mappings."""
+    return list(table.to_pylist())
+
+
+def labels(table: pa.Table, column: str) -> Sequence[str]:
+    """A column of text as a list; unknown is ""."""
+    return list(pc.fill_null(table.column(column), "").to_pylist())
