@@ -439,7 +439,9 @@ def _values(column: str) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(one, max_size=3).map(tuple)
 
 
-degrees_north, degrees_east = st.floats(-90, 90), st.floats(-180, 180)
+# To a tenth of a metre: below a micrometre, engines round differently.
+degrees_north = st.floats(-90, 90).map(lambda degrees: round(degrees, 6))
+degrees_east = st.floats(-180, 180).map(lambda degrees: round(degrees, 6))
 boxes = st.builds(
     lambda a, b, west, east: Box(south=min(a, b), west=west, north=max(a, b), east=east),
     degrees_north,

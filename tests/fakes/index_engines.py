@@ -39,9 +39,7 @@ class Engine:
 
 def settle(index: Index) -> None:
     """Let an engine do what is worth its time when many records have come."""
-    build = getattr(index, "build", None)
-    if build is not None:
-        build()
+    index.build()
 
 
 def _memory(place: str, card: Card) -> Index:

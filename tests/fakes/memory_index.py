@@ -153,6 +153,9 @@ class MemoryIndex(Index):
         found = [(column, name, count) for (column, name), count in counts.items()]
         return sorted(found, key=lambda one: (-one[2], one[1], NAMES.index(one[0])))[:n]
 
+    def build(self) -> None:
+        pass
+
     def refresh(self) -> bool:
         return False
 
@@ -187,9 +190,12 @@ def fits(row: Mapping[str, Any], where: Where) -> bool:
 
 def _lies_within(north: float, east: float, where: Where) -> bool:
     if (box := where.box) is not None:
-        beyond_west, before_east = east >= box.west, east <= box.east
-        crosses = box.west > box.east
-        within = beyond_west or before_east if crosses else beyond_west and before_east
+        # A meridian has one name, but for 180 and -180.
+        names = {east, 180.0, -180.0} if abs(east) == 180 else {east}
+        if box.west <= box.east:
+            within = any(box.west <= name <= box.east for name in names)
+        else:
+            within = any(name >= box.west or name <= box.east for name in names)
         if not (box.south <= north <= box.north and within):
             return False
     if (circle := where.circle) is not None:

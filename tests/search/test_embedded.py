@@ -142,7 +142,7 @@ def test_threads_see_whole_states_while_another_writes_builds_and_compacts(
         for id_, vector in zip(ids, vectors, strict=True):
             assert vector[int(id_.partition("/")[0])] == pytest.approx(0.8, abs=1e-3)
 
-    run_beside(3.0, write, count, search, look_up, lambda: bool(index.refresh()))
+    run_beside(1.5, write, count, search, look_up, lambda: bool(index.refresh()))
     assert done["write"] > 6
     assert len(generations(folder)) == 1
 
@@ -162,7 +162,7 @@ def test_two_that_write_at_once_lose_nothing_whoever_compacts(folder: Path) -> N
             time.sleep(0.05)
             one.compact()
 
-        run_beside(2.5, lambda: write(one, 0), lambda: write(other, 1), compact)
+        run_beside(1.2, lambda: write(one, 0), lambda: write(other, 1), compact)
         for index in (one, other):
             index.refresh()
             assert set(index.browse(100_000)) == acknowledged[0] | acknowledged[1]
@@ -409,7 +409,7 @@ def test_conditions_that_were_asked_before_are_remembered_until_something_change
         index.count(Where(since=str(1900 + number), box=world))
     assert len(index._fits) == 32
     n = index.count(Where(equal={"kingdom": ("Animalia",)}))
-    index.delete([id_ for id_ in index.browse(1, Where(equal={"kingdom": ("Animalia",)}))])
+    index.delete(index.browse(1, Where(equal={"kingdom": ("Animalia",)})))
     assert index.count(Where(equal={"kingdom": ("Animalia",)})) == n - 1
 
 

@@ -66,7 +66,12 @@ def test_each_value_finds_its_records() -> None:
 
 def test_nothing_is_found_where_no_value_is_given_or_no_row_is() -> None:
     assert not of(synthetic_records(20)).fits(Where(equal={"family": ()})).any()
-    for where in (EVERYTHING, Where(since="1900"), Where(has=("sound",)), Where(equal={"sex": ("",)})):
+    for where in (
+        EVERYTHING,
+        Where(since="1900"),
+        Where(has=("sound",)),
+        Where(equal={"sex": ("",)}),
+    ):
         assert Columns().fits(where).shape == (0,)
         assert of(synthetic_records(0)).fits(where).shape == (0,)
 

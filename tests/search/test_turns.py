@@ -12,7 +12,9 @@ from syntype.search.turns import Turns
 PATIENCE = 20.0
 
 
-def start(turn: Callable[[], AbstractContextManager[None]], do: Callable[[], object]) -> threading.Thread:
+def start(
+    turn: Callable[[], AbstractContextManager[None]], do: Callable[[], object]
+) -> threading.Thread:
     def work() -> None:
         with turn():
             do()

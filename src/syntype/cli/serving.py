@@ -10,6 +10,7 @@ from syntype.cli.app import app
 from syntype.cli.index import DEFAULT_INDEX
 from syntype.cli.opening import DEFAULT_PLACE
 from syntype.configs import IndexOptions, Place, ServeConfig, ServeOptions
+from syntype.errors import UsageError
 from syntype.progress import Progress
 
 if TYPE_CHECKING:
@@ -49,7 +50,14 @@ def serve(
     served = _below(place.workspace, served)
     feed: Feed | None = None
     location = path
-    if not exists(path):
+    if exists(path):
+        if to or watch or made != DEFAULT_INDEX:
+            raise UsageError(
+                f"{path} is an index already, so --to, --watch and how one is made do not apply. "
+                "Bring it up to date with `syntype index SOURCE --to INDEX` while it is "
+                "served, or serve its source: syntype serve SOURCE --to INDEX."
+            )
+    else:
         signal.signal(signal.SIGTERM, _leave)  # until the server has its own way to end
         feed = start_feed(path, to, watch, made, place)
         location = feed.location

@@ -20,7 +20,7 @@ class IndexConfig:
     colours and shapes only. An index that exists keeps its own."""
     engine: Engine = "cells"
     """cells: a folder, searched by its likely cells; exact: a folder, every record compared;
-    postgres: a server, where --index is its URL."""
+    postgres: a server, where --to is its URL."""
     vectors: Path | None = None
     """Folder of vectors that `syntype embed` made of these pictures, to be taken as they are."""
     batch_size: int = 32

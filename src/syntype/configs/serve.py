@@ -66,8 +66,8 @@ class ServeConfig:
     """Seconds from the signal to stop, when health begins to say so, to the end of listening."""
     shutdown_seconds: float = 10.0
     """Seconds that running requests have to end."""
-    metrics: bool = True
-    """Show counts to Prometheus at /metrics."""
+    no_metrics: bool = False
+    """Show no counts to Prometheus at /metrics."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""

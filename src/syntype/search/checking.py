@@ -99,8 +99,8 @@ def _conditions(index: Index) -> Iterator[tuple[str, Where]]:
             yield f"{column} = {value}", Where(equal={column: (value,)})
     if places := index.places(30.0):
         most = max(places, key=lambda cell: cell.n)
-        south, west = max(most.latitude - 15, -90), max(most.longitude - 15, -180)
-        north, east = min(most.latitude + 15, 90), min(most.longitude + 15, 180)
+        south, west = max(most.latitude - 15, -90.0), max(most.longitude - 15, -180.0)
+        north, east = min(most.latitude + 15, 90.0), min(most.longitude + 15, 180.0)
         yield "a box of 30 degrees", Where(box=Box(south=south, west=west, north=north, east=east))
     if years := index.years():
         middle = years[len(years) // 2][0]
@@ -153,7 +153,7 @@ def _compared(
     hit = total = 0
     for ours, nearest in zip(told, best, strict=True):
         nearest = nearest[np.isfinite(nearest)]
-        right = sum(one >= nearest.min() - _EQUAL for one in ours)
-        hit += min(right, len(nearest))
+        least = float(nearest.min(initial=np.inf)) - _EQUAL
+        hit += min(sum(one >= least for one in ours), len(nearest))
         total += len(nearest)
     return hit, total

@@ -157,8 +157,9 @@ def _distinct(column: Any) -> tuple[list[str], np.ndarray]:
 
 def in_box(box: Box, *, latitude: np.ndarray, longitude: np.ndarray) -> Bool[np.ndarray, "n"]:
     """Which places lie in a box, its edges included; NaN does not."""
-    east_of, west_of = longitude >= box.west, longitude <= box.east
-    between = east_of & west_of if box.west <= box.east else east_of | west_of
+    between = np.zeros(len(longitude), bool)
+    for west, east in box.spans:
+        between |= (longitude >= west) & (longitude <= east)
     inside: Bool[np.ndarray, "n"] = (latitude >= box.south) & (latitude <= box.north) & between
     return inside
 

@@ -331,11 +331,9 @@ class EmbeddedIndex(Index):
             if folder.name.isdecimal() and int(folder.name) < int(self._content["generation"]):
                 sweep(folder)
 
+    @override
     def build(self) -> None:
-        """Make what the finder needs of all rows, and keep it and the columns on the disk.
-
-        Worth its time when many records have come: it opens at once afterwards.
-        """
+        # Columns and cells are kept on the disk, so that the index opens at once afterwards.
         with self._alone(_BUILD):
             with self._turns.reading():
                 self._columns.save(self._shelf.folder)

@@ -66,7 +66,10 @@ class Filled:
             self.listed.append((id_, reason))
 
     def write(self, folder: Path) -> None:
-        """Write `left_out.csv`: id and reason of each."""
+        """Write `left_out.csv`: id and reason of each; none where none was."""
+        if not self.listed:
+            (folder / LEFT_OUT).unlink(missing_ok=True)
+            return
         with files.atomic_path(folder / LEFT_OUT) as path, path.open("w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(("id", "reason"))

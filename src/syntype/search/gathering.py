@@ -7,7 +7,8 @@
     what --data takes           tables, benchmarks, synthetic:SIZE
 
 A record comes for each picture, with its name or without. What is fetched and imported lies below
-the workspace, and is brought up to date when it is gathered again.
+the workspace, and is brought up to date when it is gathered again: a service is asked anew, and
+only the pictures that are new are fetched. `NAME=` before a source names its set.
 """
 
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syntype import files
 from syntype.configs import DataConfig, FetchConfig, IndexConfig, Workplace
 from syntype.data.catalogue import Catalogue, is_catalogue
 from syntype.data.census_dates import span_of
@@ -40,6 +42,7 @@ from syntype.taxonomy.taxon import RANKS
 _NAMES = ("verbatimIdentification", "scientificName", *RANKS, "vernacularName")
 _SERVICES = ("gbif", "idigbio")
 _BLOCK = 4096
+_MEDIA = "media"
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ def gather(
         ResourceError: The disk is full, or a folder may not be written.
     """
     home = place.workspace / "gathered" / _name_of(source)
-    service, colon, query = source.partition(":")
-    if colon and service in _SERVICES:
-        folder = home / "answer"
-        _ask(service, query, folder, config.limit, progress)
-        return _imported(f"records:{folder}", home, config, place, progress)
     name, kind, text = parse_spec(source)
+    service, colon, query = text.partition(":")
+    if not kind and colon and service in _SERVICES:
+        _ask(service, query, home / "answer", config, progress)
+        spec = f"{name or _words(source)}=records:{home / 'answer'}"
+        return _imported(spec, home, config, place, progress)
     path = Path(text).expanduser()
     if not kind and is_catalogue(path):
         return _of_catalogue(Catalogue.open(path), home, config, progress)
@@ -100,20 +103,31 @@ def gather(
     return _gathered(tables, found.roots, found.cards)
 
 
+def _words(source: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", source).strip("-")[-40:]
+
+
 def _name_of(source: str) -> str:
-    words = re.sub(r"[^\w.-]+", "-", source).strip("-")[-40:]
-    return f"{words}-{content_hash(source, 8)}"
+    return f"{_words(source)}-{content_hash(source, 8)}"
 
 
-def _ask(service: str, query: str, folder: Path, limit: int, progress: Progress) -> None:
+def _ask(service: str, query: str, folder: Path, config: IndexConfig, progress: Progress) -> None:
+    """Have the service's answer in a folder: the rest of one that was cut off, or a new one."""
     from syntype.fetching.gbif_api import get_gbif
     from syntype.fetching.idigbio_api import get_idigbio
 
-    config, most = FetchConfig(to=folder.parent), limit or None
+    whole = folder.with_name("whole")  # a file that is there when the answer is
+    if whole.exists():
+        if config.offline:
+            return
+        whole.unlink()
+        shutil.rmtree(folder)  # there may be new records
+    how, most = FetchConfig(to=folder.parent), config.limit or None
     if service == "gbif":
-        answered = get_gbif(query, folder, config, limit=most, progress=progress)
+        answered = get_gbif(query, folder, how, limit=most, progress=progress)
     else:
-        answered, _ = get_idigbio(query, folder, config, limit=most, progress=progress)
+        answered, _ = get_idigbio(query, folder, how, limit=most, progress=progress)
+    files.write_text(whole, "")
     progress.say(f"{answered.n_records:,} of {answered.total:,} records are in {folder}.")
 
 
@@ -130,8 +144,12 @@ def _of_catalogue(
 ) -> Gathered:
     """The rows of a catalogue that have a picture, or an address of one."""
     heard = _heard(catalogue)
-    if not config.offline and _is_elsewhere(catalogue):
-        catalogue = _fetched(catalogue, home, progress)
+    roots = dict(catalogue.header.roots)
+    media = home / _MEDIA
+    if (not config.offline or media.is_dir()) and _is_elsewhere(catalogue):
+        catalogue = _fetched(catalogue, home, config, progress)
+        # A set keeps its folder where a part of it was here before: its other media lie in this.
+        roots = {**catalogue.header.roots, f"fetched of {home.name}": media}
 
     def tables() -> Iterator[pa.Table]:
         for table in catalogue.scan():
@@ -149,7 +167,7 @@ def _of_catalogue(
             f"{catalogue.folder} has no record with a picture here. Fetch them with `syntype data "
             "download`, or look with `syntype data info` at what there is."
         )
-    return Gathered(tables, len(catalogue), catalogue.header.roots, catalogue.header.cards)
+    return Gathered(tables, len(catalogue), roots, catalogue.header.cards)
 
 
 def _heard(catalogue: Catalogue) -> frozenset[str]:
@@ -172,15 +190,19 @@ def _is_elsewhere(catalogue: Catalogue) -> bool:
     return False
 
 
-def _fetched(catalogue: Catalogue, home: Path, progress: Progress) -> Catalogue:
+def _fetched(
+    catalogue: Catalogue, home: Path, config: IndexConfig, progress: Progress
+) -> Catalogue:
+    """The catalogue with the pictures that could be fetched, now or before."""
     from syntype.fetching.media import fetch_media, with_media
 
-    media, folder = home / "media", home / "with-media"
-    done = fetch_media(catalogue, FetchConfig(to=media), progress=progress)
-    progress.say(
-        f"{done.n_here:,} of {done.n_wanted:,} pictures are here; the same command tries the "
-        "others again."
-    )
+    media, folder = home / _MEDIA, home / "with-media"
+    if not config.offline:
+        done = fetch_media(catalogue, FetchConfig(to=media), progress=progress)
+        progress.say(
+            f"{done.n_here:,} of {done.n_wanted:,} pictures are here; the same command tries the "
+            "others again."
+        )
     if not media.is_dir():
         return catalogue
     shutil.rmtree(folder, ignore_errors=True)

@@ -209,6 +209,10 @@ class Index(ABC):
         """
 
     @abstractmethod
+    def build(self) -> None:
+        """Arrange what has come so that searches are quick; they go on meanwhile."""
+
+    @abstractmethod
     def refresh(self) -> bool:
         """Take in what other processes wrote; whether there was anything."""
 

@@ -48,28 +48,28 @@ def index_source(
         ResourceError: The disk is full, or the server does not answer.
     """
     gathered = gather(source, config, place, progress)
-    there = exists(location)
-    index = open_index(location) if there else None
-    vectors = vectors_for(config, place, index.card if index is not None else None)
-    if index is None:
-        index = create_index(
-            location,
-            Card(
-                engine=config.engine,
-                dim=vectors.dim,
-                encoder=vectors.encoder,
-                spec=_lasting(config.encoder),
-                roots=gathered.roots,
-            ),
-        )
+    index = open_index(location) if exists(location) else None
     try:
+        vectors = vectors_for(config, place, index.card if index is not None else None)
+        if index is None:
+            index = create_index(
+                location,
+                Card(
+                    engine=config.engine,
+                    dim=vectors.dim,
+                    encoder=vectors.encoder,
+                    spec=_lasting(config.encoder),
+                    roots=gathered.roots,
+                ),
+            )
         # The roots come first: who searches already while records come wants their pictures.
         _describe(index, gathered)
         filled = fill(index, gathered, vectors, config, progress)
         finish(index, progress)
     finally:
-        index.close()
-    if not is_server(location) and filled.listed:
+        if index is not None:
+            index.close()
+    if not is_server(location):
         filled.write(Path(location).expanduser())
     return filled
 
@@ -112,7 +112,7 @@ def finish(index: Index, progress: Progress = SILENT) -> None:
         elif index.share_new > _GROWN:
             progress.say("Arranging the records in cells.")
             index.build()
-    elif hasattr(index, "build"):
+    else:
         index.build()
     index.describe(notes={**index.card.notes, **_notes(index, progress)})
 

@@ -1,7 +1,9 @@
 """Opening an index by where it lies: a folder, or the URL of a server."""
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from syntype.errors import UsageError
 from syntype.search.cells import Cells
@@ -30,9 +32,8 @@ def open_index(location: str) -> Index:
         ResourceError: The server does not answer.
     """
     if is_server(location):
-        from syntype.search.postgres import open_postgres
-
-        return open_postgres(location)
+        found: Index = _server().open_postgres(location)
+        return found
     folder = Path(location).expanduser()
     return EmbeddedIndex(folder, FINDERS[engine_of(folder)]())
 
@@ -51,9 +52,8 @@ def create_index(location: str, card: Card) -> Index:
             "and postgres is a URL, postgresql://USER@HOST/DATABASE."
         )
     if is_server(location):
-        from syntype.search.postgres import create_postgres
-
-        return create_postgres(location, card)
+        made: Index = _server().create_postgres(location, card)
+        return made
     if card.engine not in FINDERS:
         raise UsageError(f"There is no engine {card.engine!r}; choose of {', '.join(ENGINES)}.")
     folder = Path(location).expanduser()
@@ -64,7 +64,21 @@ def create_index(location: str, card: Card) -> Index:
 def exists(location: str) -> bool:
     """Whether there is an index at a location."""
     if is_server(location):
-        from syntype.search.postgres import exists_postgres
-
-        return exists_postgres(location)
+        there: bool = _server().exists_postgres(location)
+        return there
     return is_embedded(Path(location).expanduser())
+
+
+def _server() -> Any:
+    """The module of the server engine.
+
+    Raises:
+        UsageError: Its library is not installed.
+    """
+    if find_spec("psycopg") is None:
+        raise UsageError(
+            "An index on a PostgreSQL server needs psycopg: pip install 'syntype[postgres]'."
+        )
+    from syntype.search import postgres
+
+    return postgres

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
 from psycopg import sql
+from typing_extensions import override
 
 from syntype.embeddings.store import check_vectors
 from syntype.errors import DataError, DataNotFoundError, UsageError, VectorError
@@ -89,6 +90,7 @@ class PostgresIndex(Index):
         return sql.SQL(statement).format(schema=name, **parts)
 
     @property
+    @override
     def card(self) -> Card:
         with self._transaction() as connection:
             card = read_card(connection, self._address)
@@ -97,6 +99,7 @@ class PostgresIndex(Index):
         return card
 
     @property
+    @override
     def state(self) -> str:
         ((table, writes),) = self._all("SELECT tableoid, writes FROM {schema}.card")
         return f"{table}.{writes}"
@@ -107,9 +110,11 @@ class PostgresIndex(Index):
         with self._transaction() as connection:
             return graph_state(connection, self._address.name) is True
 
+    @override
     def __len__(self) -> int:
         return self.count()
 
+    @override
     def describe(self, *, spec: str | None = None, **changes: Any) -> None:
         wrong = changes.keys() - {"cards", "roots", "notes"}
         if wrong:
@@ -121,6 +126,7 @@ class PostgresIndex(Index):
             assert card is not None, "it was there when it was opened"
             write_card(connection, self._address, replace(card, **changes))
 
+    @override
     def upsert(self, records: pa.Table, vectors: Float32[np.ndarray, "m d"]) -> None:
         records = conform_records(records)
         if vectors.shape != (records.num_rows, self._dim):
@@ -135,6 +141,7 @@ class PostgresIndex(Index):
             with self._transaction() as connection:
                 write_rows(connection, self._address.name, records, vectors)
 
+    @override
     def delete(self, ids: Sequence[str]) -> int:
         with self._transaction() as connection:
             return connection.execute(
@@ -145,6 +152,7 @@ class PostgresIndex(Index):
                 [[id_ for id_ in ids if storable(id_)]],
             ).rowcount
 
+    @override
     def search(
         self, queries: Float32[np.ndarray, "q d"], n: int, where: Where = EVERYTHING
     ) -> list[list[Hit]]:
@@ -157,6 +165,7 @@ class PostgresIndex(Index):
         with self._transaction() as connection:
             return Seeker(self._address.name, self._effort, n, where).search(connection, queries)
 
+    @override
     def browse(self, n: int, where: Where = EVERYTHING, after: str = "") -> list[str]:
         made, values = condition(where)
         # No id holds a NUL, so none lies between what stands before it and the whole.
@@ -170,6 +179,7 @@ class PostgresIndex(Index):
         )
         return [id_ for (id_,) in rows]
 
+    @override
     def records(self, ids: Sequence[str]) -> list[dict[str, Any] | None]:
         rows = self._all(
             "SELECT {columns} FROM {schema}.records WHERE id = ANY(%s::text[])",
@@ -179,6 +189,7 @@ class PostgresIndex(Index):
         found = {row["id"]: row for row in (dict(zip(RECORD.names, r, strict=True)) for r in rows)}
         return [dict(found[id_]) if id_ in found else None for id_ in ids]
 
+    @override
     def vectors(self, ids: Sequence[str]) -> Float32[np.ndarray, "m d"]:
         rows = self._all(
             "SELECT id, halfvec_send(vector) FROM {schema}.records WHERE id = ANY(%s::text[])",
@@ -191,6 +202,7 @@ class PostgresIndex(Index):
         taken = [found[id_] for id_ in ids]
         return np.array(taken, np.float32).reshape(len(taken), self._dim)
 
+    @override
     def count(self, where: Where = EVERYTHING) -> int:
         if where.empty:
             statement = 'SELECT coalesce(sum(n), 0)::bigint FROM {schema}.tally WHERE "column" = %s'
@@ -199,6 +211,7 @@ class PostgresIndex(Index):
         statement = "SELECT count(*) FROM {schema}.records WHERE {where}"
         return int(self._all(statement, values, where=made)[0][0])
 
+    @override
     def facet(
         self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
     ) -> list[tuple[str, int]]:
@@ -219,6 +232,7 @@ class PostgresIndex(Index):
             column=sql.Identifier(column),
         )
 
+    @override
     def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
         made, values = condition(where)
         return self._all(
@@ -229,6 +243,7 @@ class PostgresIndex(Index):
             where=made,
         )
 
+    @override
     def places(self, degrees: float, where: Where = EVERYTHING) -> list[Cell]:
         made, values = condition(where)
         rows = self._all(
@@ -243,6 +258,7 @@ class PostgresIndex(Index):
         )
         return [Cell(*row) for row in rows]
 
+    @override
     def suggest(self, text: str, n: int) -> list[tuple[str, str, int]]:
         wanted = text.strip().casefold()
         if not wanted or not storable(wanted) or n < 1:
@@ -263,10 +279,12 @@ class PostgresIndex(Index):
             ]
         return rows[:n]
 
+    @override
     def refresh(self) -> bool:
         """Nothing to take in: every call asks the server, which is always current."""
         return False
 
+    @override
     def build(self, *, memory: str = "", workers: int | None = None) -> None:
         """Build the graph that searches walk, and count the planner's statistics anew.
 
@@ -299,6 +317,7 @@ class PostgresIndex(Index):
                 connection.execute(schema.build_graph(self._address.name))
             connection.execute(self._sql("ANALYZE {schema}.records"))
 
+    @override
     def close(self) -> None:
         self._pool.close()
 

@@ -30,7 +30,7 @@ from syntype.search.postgres_schema import (
 )
 from syntype.search.records import RECORD
 
-_WORD = re.compile(r"(?<!\w)\S")
+_WORD = re.compile(r"(?<![^\W_])\S")
 
 
 def refuse_unfit(records: pa.Table) -> None:
@@ -84,7 +84,7 @@ def _rows(records: pa.Table, vectors: Float32[np.ndarray, "m d"]) -> Iterator[tu
 def beginnings(name: str, letters: int | None = WORD_LETTERS) -> list[str]:
     """A name from each place on where a word begins, in small letters, so many of them at most.
 
-    A word begins behind anything that is no letter, digit or underscore.
+    A word begins behind anything that is no letter or digit.
     """
     folded = name.casefold()
     found = (folded[match.start() :][:letters] for match in _WORD.finditer(folded))

@@ -43,12 +43,11 @@ def condition(where: Where) -> tuple[sql.Composable, list[Any]]:
 
 
 def _in_box(box: Box) -> tuple[sql.Composed, list[float]]:
-    across = "AND" if box.west <= box.east else "OR"
-    made = sql.SQL(
-        "{north} BETWEEN %s::float8 AND %s::float8 "
-        "AND ({east} >= %s::float8 {across} {east} <= %s::float8)"
-    ).format(north=_NORTH, east=_EAST, across=sql.SQL(across))
-    return made, [box.south, box.north, box.west, box.east]
+    span = sql.SQL("{east} BETWEEN %s::float8 AND %s::float8").format(east=_EAST)
+    made = sql.SQL("{north} BETWEEN %s::float8 AND %s::float8 AND ({spans})").format(
+        north=_NORTH, spans=sql.SQL(" OR ").join([span] * len(box.spans))
+    )
+    return made, [box.south, box.north, *(edge for one in box.spans for edge in one)]
 
 
 def _in_circle(circle: Circle) -> tuple[sql.Composed, list[float]]:

@@ -5,6 +5,7 @@ those of the catalogue (docs/reference/catalogue.md) and `has`: which of `HAS` t
 with a space between them.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,20 @@ def read_medium(record: Mapping[str, Any], roots: Mapping[str, Path]) -> bytes:
         roots: `datasetName` to the folder that its locators are relative to.
 
     Raises:
-        DataNotFoundError: It does not lie here, or is gone; `accessURI` may say where it is.
+        DataNotFoundError: It does not lie here, or is gone; `accessURI` may say where it is. Or its
+            path leads out of all the folders of `roots`; links in them are the owner's: they are
+            followed.
     """
     root = roots.get(record["datasetName"])
     if root is None or not record["image"]:
         raise DataNotFoundError(f"The medium of {record['id']} is not on this machine.")
     offset, length = record["imageOffset"] or 0, record["imageLength"] or 0
     place = Locator(record["image"], record["imageStore"], offset, length)
-    path = (root / place.path).resolve()
-    if not path.is_relative_to(root.resolve()):
+    path = Path(os.path.normpath(root.resolve() / place.path))
+    if not any(path.is_relative_to(one.resolve()) for one in roots.values()):
         raise DataNotFoundError(f"The medium of {record['id']} lies outside of its set's folder.")
     try:
-        return read(root, place)
+        return read(root, place._replace(path=str(path)))
     except OSError as error:
         raise DataNotFoundError(f"The medium of {record['id']} is gone: {path}.") from error
 

@@ -38,6 +38,18 @@ class Box:
                 f"A box is south,west,north,east in degrees, as in -35,110,-10,155, not {self}."
             )
 
+    @property
+    def spans(self) -> tuple[tuple[float, float], ...]:
+        """The longitudes in it, from and to; 180 and -180 are one, whichever a record says."""
+        if self.west > self.east:
+            return (self.west, 180.0), (-180.0, self.east)
+        found = [(self.west, self.east)]
+        if self.west == -180:
+            found.append((180.0, 180.0))
+        if self.east == 180:
+            found.append((-180.0, -180.0))
+        return tuple(found)
+
     def __str__(self) -> str:
         return f"{self.south:g},{self.west:g},{self.north:g},{self.east:g}"
 

@@ -76,7 +76,7 @@ def create_app(index: Index, asker: Asker, config: ServeConfig) -> FastAPI:
     problems.install(app)
     for part in (routes.router, media.router, writes.router, legacy.router, pages()):
         app.include_router(part)
-    if config.metrics:
+    if not config.no_metrics:
         app.include_router(routes.metrics_router)
     _describe(app)
     return app

@@ -345,7 +345,7 @@ def _about(index: Index, desk: Desk) -> Mapping[str, Any]:
             "n": 100,
             "requestsPerMinute": config.requests_per_minute,
         },
-        "calibrated": desk.view.calibration is not None,
+        "calibrated": desk.view.calibration is not None and desk.view.calibration.form != "none",
         "remoteMedia": config.remote_media,
         "columns": {"since": first, "until": last},
     }
