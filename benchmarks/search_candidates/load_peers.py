@@ -214,7 +214,6 @@ class Pgvector(Peer):
         import psycopg
 
         self._server = start_server(self.folder / "data")
-        (self.folder / "pids").write_text(str(self.processes()[0]))
         self._local = threading.local()
         self._connect = lambda: psycopg.connect(str(self._server.get_uri()), autocommit=True)
         with self._connect() as connection:
@@ -292,7 +291,6 @@ class Pgvector(Peer):
     @override
     def close(self) -> None:
         self._server.cleanup()
-        (self.folder / "pids").unlink(missing_ok=True)
 
 
 class PgvectorHnsw(Pgvector):

@@ -46,13 +46,10 @@ def disk(folder: Path) -> float:
 def kill(group: int, folder: Path) -> None:
     """SIGKILL to a process that we started as a session, and to the server of its folder."""
     pids: list[int] = []
-    note = folder / "pids"
-    if note.is_file():
-        for text in note.read_text().split():
-            with contextlib.suppress(OSError):
-                if b"postgres" in Path(f"/proc/{text}/cmdline").read_bytes():
-                    pids += family(int(text))
-        note.unlink()
+    with contextlib.suppress(OSError):  # there is none
+        first = (folder / "data" / "postmaster.pid").read_text().split()[0]
+        if str(folder / "data").encode() in Path(f"/proc/{first}/cmdline").read_bytes():
+            pids += family(int(first))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
     for pid in pids:

@@ -65,7 +65,6 @@ class _Server(Candidate):
 
     def _start(self) -> str:
         self._server = start_server(self.folder / "data")
-        (self.folder / "pids").write_text(" ".join(map(str, self.processes())))
         return str(self._server.get_uri())
 
     @override
@@ -74,7 +73,6 @@ class _Server(Candidate):
 
     def _stop(self) -> None:
         self._server.cleanup()
-        (self.folder / "pids").unlink(missing_ok=True)
 
 
 class PgPlain(_Server):

@@ -53,14 +53,15 @@ def generations(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-def run_beside(seconds: float, *workers: Worker) -> None:
+def run_beside(until: Callable[[], bool], *workers: Worker) -> None:
     """Run workers again and again in threads; whatever one raises is raised."""
-    wrong, end = list[BaseException](), time.monotonic() + seconds
+    wrong = list[BaseException]()
 
     def repeat(work: Worker) -> None:
         try:
-            while time.monotonic() < end and not wrong:
+            while not (wrong or until()):
                 work()
+                time.sleep(0.005)  # else threads that only read leave the writer no time
         except BaseException as error:
             wrong.append(error)
 
@@ -100,6 +101,7 @@ def test_threads_see_whole_states_while_another_writes_builds_and_compacts(
     rng, done = np.random.default_rng(0), Counter[str]()
     for number in range(BATCHES):
         index.upsert(*batch(number, 0))
+    index.build()
 
     def write() -> None:
         number = int(rng.integers(BATCHES))
@@ -142,8 +144,9 @@ def test_threads_see_whole_states_while_another_writes_builds_and_compacts(
         for id_, vector in zip(ids, vectors, strict=True):
             assert vector[int(id_.partition("/")[0])] == pytest.approx(0.8, abs=1e-3)
 
-    run_beside(1.5, write, count, search, look_up, lambda: bool(index.refresh()))
-    assert done["write"] > 6
+    run_beside(
+        lambda: done["write"] > 8, write, count, search, look_up, lambda: bool(index.refresh())
+    )
     assert len(generations(folder)) == 1
 
 
@@ -162,7 +165,10 @@ def test_two_that_write_at_once_lose_nothing_whoever_compacts(folder: Path) -> N
             time.sleep(0.05)
             one.compact()
 
-        run_beside(1.2, lambda: write(one, 0), lambda: write(other, 1), compact)
+        end = time.monotonic() + 1.2
+        run_beside(
+            lambda: time.monotonic() > end, lambda: write(one, 0), lambda: write(other, 1), compact
+        )
         for index in (one, other):
             index.refresh()
             assert set(index.browse(100_000)) == acknowledged[0] | acknowledged[1]

@@ -95,6 +95,14 @@ class Cells(Finder):
         self._margin = card["margin"]
         return int(card["rows"])
 
+    @property
+    @override
+    def n_built(self) -> int:
+        if self._index is not None and self._card is not None:
+            return int(self._card["rows"])
+        rows = self._shelf.mark().rows
+        return rows if rows < self._cells_from else 0
+
     @override
     def extend(self, start: int, stop: int) -> None:
         if self._index is None:
@@ -230,7 +238,8 @@ def _trained(shelf: Shelf, rows: int) -> tuple[Any, Float32[np.ndarray, "k d"]]:
     sample = np.sort(random.choice(rows, min(rows, _ROWS_A_CELL * k), replace=False))
     wide = shelf.take(sample)
     wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-    k = min(k, len({row.tobytes() for row in wide}))  # a collection may hold a picture many times
+    # A collection may hold a picture many times.
+    k = min(k, len({hash(row.tobytes()) for row in wide}))
     centres = kmeans(wide, k, iterations=_ITERATIONS, init="subset").centres.numpy()
     quantizer = faiss.IndexFlatIP(shelf.dim)
     quantizer.add(centres)

@@ -382,8 +382,8 @@ class EmbeddedIndex(Index):
 
     @property
     def share_new(self) -> float:
-        """The share of rows that came since the finder was built, 0 to 1."""
-        built = min(self._built, self._mark.rows)
+        """The share of rows that came since the last `build`, 0 to 1."""
+        built = min(self._built, self._finder.n_built, self._mark.rows)
         return 1 - built / self._mark.rows if self._mark.rows else 0.0
 
     @property

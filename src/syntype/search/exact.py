@@ -26,13 +26,18 @@ class Exact(Finder):
         self._shelf = shelf
         return rows
 
+    @property
+    @override
+    def n_built(self) -> int:
+        return self._shelf.mark().rows
+
     @override
     def extend(self, start: int, stop: int) -> None:
         pass  # the shelf has them
 
     @override
     def near(self, query: Float32[np.ndarray, "d"], n: int, fits: Fits) -> Int64[np.ndarray, "c"]:
-        row, similarity, least = np.empty(0, np.int64), np.empty(0, np.float32), -np.inf
+        row, similarity, least = np.empty(0, np.int64), np.empty(0), -np.inf
         for start in range(0, fits.n, _BLOCK):
             some = fits.numbers[start : start + _BLOCK]
             found = cosines(self._shelf.take(some), query)

@@ -59,6 +59,11 @@ class Filled:
     left_out: Counter[str] = field(default_factory=Counter)
     listed: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def n_written(self) -> int:
+        """Records that the index has otherwise than before."""
+        return self.n_new + self.n_changed + self.n_deleted
+
     def leave_out(self, id_: str, reason: str) -> None:
         """Tell that a record is not in the index, and why."""
         self.left_out[reason.partition(":")[0]] += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from syntype.search.shelf import Shelf
 
@@ -43,6 +43,11 @@ class Finder(ABC):
     def open(self, shelf: Shelf, rows: int) -> int:
         """Take up what `build` kept beside a shelf of so many rows; how many of them it knows."""
 
+    @property
+    @abstractmethod
+    def n_built(self) -> int:
+        """Rows that were there at the last `build`; all where it needs none."""
+
     @abstractmethod
     def extend(self, start: int, stop: int) -> None:
         """Take in rows of the shelf."""
@@ -62,6 +67,6 @@ class Finder(ABC):
 
 def cosines(
     vectors: Float32[np.ndarray, "c d"], query: Float32[np.ndarray, "d"]
-) -> Float32[np.ndarray, "c"]:
+) -> Float64[np.ndarray, "c"]:
     """The cosine of each vector to a query, to six places; equal vectors have equal ones."""
-    return np.einsum("cd,d->c", vectors, query).round(6)
+    return np.einsum("cd,d->c", vectors, query).astype(np.float64).round(6)

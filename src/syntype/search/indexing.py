@@ -12,6 +12,7 @@ from typing import Any
 from syntype.configs import IndexConfig, Workplace
 from syntype.errors import DataError
 from syntype.progress import SILENT, Progress
+from syntype.search.calibration import Calibration, calibrate
 from syntype.search.embedded import EmbeddedIndex
 from syntype.search.filling import Filled, fill, vectors_for
 from syntype.search.gathering import Gathered, gather
@@ -65,7 +66,7 @@ def index_source(
         # The roots come first: who searches already while records come wants their pictures.
         _describe(index, gathered)
         filled = fill(index, gathered, vectors, config, progress)
-        finish(index, progress)
+        finish(index, progress, changed=filled.n_written > 0)
     finally:
         if index is not None:
             index.close()
@@ -76,8 +77,12 @@ def index_source(
 
 def _lasting(spec: str) -> str:
     """A spec that names the same from any folder."""
-    path = Path(spec).expanduser()
-    return str(path.resolve()) if path.exists() else spec
+    source, colon, rest = spec.rpartition(":") if not Path(spec).exists() else ("", "", spec)
+    name, mark, options = rest.partition("?")
+    path = Path(name).expanduser()
+    if not name or not path.exists():
+        return spec
+    return f"{source}{colon}{path.resolve()}{mark}{options}"
 
 
 def _describe(index: Index, gathered: Gathered) -> None:
@@ -98,28 +103,31 @@ def _describe(index: Index, gathered: Gathered) -> None:
     index.describe(cards={**card.cards, **sets}, roots={**card.roots, **gathered.roots})
 
 
-def finish(index: Index, progress: Progress = SILENT) -> None:
+def finish(index: Index, progress: Progress = SILENT, *, changed: bool = True) -> None:
     """What is worth its time once records are in: cells, calibration, what can be asked.
 
     Args:
         index: To be searched.
         progress: Where to say how far it is.
+        changed: Whether its records are others than at the last time.
     """
     if isinstance(index, EmbeddedIndex):
         if index.share_dead > _DEAD:
             progress.say("Leaving the dead behind.")
             index.compact()
         elif index.share_new > _GROWN:
-            progress.say("Arranging the records in cells.")
+            progress.say("Arranging the records.")
             index.build()
     else:
         index.build()
-    index.describe(notes={**index.card.notes, **_notes(index, progress)})
+    notes = index.card.notes
+    known = Calibration.from_notes(notes)
+    if changed or known is None or known.n_records != len(index):
+        index.describe(notes={**notes, **_notes(index, progress)})
 
 
 def _notes(index: Index, progress: Progress) -> Mapping[str, Any]:
     from syntype.search.asking import describe_asker
-    from syntype.search.calibration import calibrate
 
     notes = dict(describe_asker(index.card.spec)) if index.card.spec else {}
     return notes | calibrate(index, seed=0, progress=progress).to_notes()
