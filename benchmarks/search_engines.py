@@ -8,7 +8,7 @@ The records are synthetic (search_candidates/world.py): 200,000 unit vectors of 
 species in genera in families, sizes like 1 / rank^0.8. Each engine builds its index in a process of
 its own, from the same half-precision file; a second process opens it and asks, one query at a time.
 
-    build, disk     seconds, and MB of the files; ours keep a whole record of 60 columns, the others
+    build, disk     seconds, and MB of the files; ours keep a whole record of 51 columns, the others
                     the three that they filter by
     open, memory    seconds with the imports of the engine, and MB when it is open and after asking
     p50 / p95       ms of a query at the first setting of the engine's knob whose recall@10 is 0.95

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -355,6 +356,31 @@ def test_there_must_be_nothing_where_an_index_is_made(tmp_path: Path) -> None:
     (tmp_path / "empty" / "deep" / "index.json").unlink()
     with pytest.raises(DataError, match="something already"):
         create_index(str(tmp_path / "empty" / "deep"), CARD)
+
+
+def test_of_many_that_make_an_index_at_once_one_does(tmp_path: Path) -> None:
+    for number in range(5):
+        folder, told = tmp_path / f"{number}", list[object]()
+        meeting = threading.Barrier(4)
+
+        def create(folder: Path = folder, told: list = told, meeting: Any = meeting) -> None:
+            meeting.wait()
+            try:
+                with closing(create_index(str(folder), CARD)) as index:
+                    index.upsert(*some(5))
+                told.append("made")
+            except DataError as error:
+                told.append(str(error))
+
+        threads = [threading.Thread(target=create) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert told.count("made") == 1
+        assert len([words for words in told if "something already" in str(words)]) == 3
+        with closing(open_index(str(folder))) as index:
+            assert len(index) == 5
 
 
 def test_an_engine_goes_with_its_location(tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from numpy.typing import NDArray
 
-from syntype.evaluation.calibration import calibration as gaps
 from syntype.progress import SILENT, Progress
 from syntype.provenance import named_seed, plain
 from syntype.search.index import Index
@@ -168,6 +167,8 @@ def calibrate(
     fold = np.random.default_rng(named_seed(seed, "folds of calibration")).integers(
         _FOLDS, size=max(len(ids), 1)
     )[pairs.questions]
+    from syntype.evaluation.calibration import calibration as gaps  # scipy: not to serve with
+
     forms: dict[Form, Any] = {"isotonic": _isotonic, "logistic": _platt}
     held = {form: _held_out(fit, pairs, fold) for form, fit in forms.items()}
     losses = {form: _log_loss(found, pairs.same) for form, found in held.items()}

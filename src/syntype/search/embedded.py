@@ -50,7 +50,7 @@ from syntype.search.where import EVERYTHING, Where
 from syntype.taxonomy.taxon import RANKS
 
 FORMAT = 1
-_CARD = "index.json"
+_CARD, _FIRST = "index.json", "0001"
 _WRITE, _BUILD = ".write.lock", ".build.lock"  # who has both took the build's first
 _KEPT_FITS = 32  # conditions whose rows are remembered, a byte a row each
 _FEW = 20_000  # rows that are put in the order of their ids by themselves
@@ -99,10 +99,7 @@ class EmbeddedIndex(Index):
     @contextmanager
     def _alone(self, name: str = _WRITE) -> Iterator[None]:
         """Be the one that writes, or builds, and know all that was written; others wait."""
-        with files.clear_disk_errors(self.folder, "--to"):
-            handle = (self.folder / name).open("a")
-        with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with _locked(self.folder / name):
             self.refresh()
             yield
 
@@ -411,26 +408,38 @@ def make(folder: Path, card: Card) -> None:
         DataError: There is something already.
         ResourceError: It cannot be written.
     """
-    generation = "0001"
-    if _is_begun(folder, generation):
-        shutil.rmtree(folder / generation)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    _check_free(folder)
+    with files.clear_disk_errors(folder, "--to"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / _WRITE):
+        _check_free(folder)  # another process may have been faster
+        shutil.rmtree(folder / _FIRST, ignore_errors=True)
+        Shelf.create(folder / _FIRST, card.dim).close()
+        files.write_json(folder / _CARD, _content(card, _FIRST, folder))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with files.clear_disk_errors(path, "--to"):
+        handle = path.open("a")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder with anything but what a `make` that was killed leaves: an empty shelf."""
+    free = not folder.exists()
+    if folder.is_dir():
+        around = {path.name for path in folder.iterdir()} - {_FIRST, _WRITE}
+        inside = {path.name: path.stat().st_size for path in (folder / _FIRST).glob("*")}
+        free = (
+            all(name.startswith(f".{_CARD}.") for name in around)
+            and all(name == VECTORS or name.startswith(RECORDS) for name in inside)
+            and not inside.get(VECTORS)
+        )
+    if not free:
         raise DataError(f"{folder}: there is something already. Name a new folder.")
-    Shelf.create(folder / generation, card.dim).close()
-    files.write_json(folder / _CARD, _content(card, generation, folder))
-
-
-def _is_begun(folder: Path, generation: str) -> bool:
-    """Whether there is only what a `make` that was killed leaves: a shelf with nothing on it."""
-    if not (folder / generation).is_dir():
-        return False
-    around = {path.name for path in folder.iterdir()} - {generation}
-    inside = {path.name: path.stat().st_size for path in (folder / generation).iterdir()}
-    return (
-        all(name.startswith(f".{_CARD}.") for name in around)
-        and all(name == VECTORS or name.startswith(RECORDS) for name in inside)
-        and not inside.get(VECTORS)
-    )
 
 
 def is_embedded(folder: Path) -> bool:
