@@ -32,7 +32,10 @@ from syntype.search.where import EVERYTHING, Box, Circle, Where
 DIM, N = 16, 240
 # Engines tell similarities to six digits, the naive one as they come.
 CLOSE = 2e-6
-LASTING = [name for name, engine in ENGINES.items() if engine.open is not None]
+# The graph of the server is walked in the slow tests: it is the same engine under another setting.
+NAMED = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name == "postgres-graph")) for name in ENGINES
+]
 NAMES = ("kingdom", "class", "family", "genus", "species", "vernacularName")
 WHERES = (
     EVERYTHING,
@@ -89,11 +92,10 @@ class Pair:
 
     def reopen(self) -> None:
         self.index.close()
-        if self.engine.open is not None:
-            self.index = self.engine.open(self.place)
+        self.index = self.engine.open(self.place)
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=NAMED)
 def engine(request: pytest.FixtureRequest) -> Engine:
     return ENGINES[request.param]
 
@@ -283,8 +285,7 @@ def test_its_card_can_be_described_anew_but_not_its_encoder(make: Make) -> None:
     pair.index.describe(cards={"b": CARD}, roots={"b": Path("/media/b")})
     with pytest.raises(UsageError):
         pair.index.describe(dim=3)
-    if pair.engine.open is not None:
-        pair.reopen()
+    pair.reopen()
     found = pair.index.card
     assert (found.spec, found.notes) == ("open_clip:x", {"n": [1, 2.5, None, "ü"]})
     assert (found.cards, found.roots) == ({"b": CARD}, {"b": Path("/media/b")})
@@ -307,7 +308,7 @@ def test_its_state_changes_with_every_write_and_not_without(make: Make) -> None:
     assert pair.index.state == states[-1]
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", NAMED)
 def test_opened_again_it_holds_what_was_written(name: str, tmp_path: Path) -> None:
     engine = ENGINES[name]
     place = engine.place(tmp_path / "index")
@@ -325,7 +326,7 @@ def test_opened_again_it_holds_what_was_written(name: str, tmp_path: Path) -> No
         check_all(Pair(engine, place, index, naive))
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", NAMED)
 def test_what_one_wrote_the_other_finds_after_a_refresh(name: str, tmp_path: Path) -> None:
     engine, table = ENGINES[name], synthetic_records(60)
     place, naive = engine.place(tmp_path / "index"), MemoryIndex(DIM)
@@ -344,7 +345,7 @@ def test_what_one_wrote_the_other_finds_after_a_refresh(name: str, tmp_path: Pat
         check_all(Pair(engine, place, reader, naive))
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", NAMED)
 def test_searches_beside_a_write_see_all_of_it_or_nothing(name: str, tmp_path: Path) -> None:
     engine, table = ENGINES[name], synthetic_records(200)
     place, vectors = engine.place(tmp_path / "index"), clustered_vectors(table, DIM)
@@ -372,7 +373,7 @@ def test_searches_beside_a_write_see_all_of_it_or_nothing(name: str, tmp_path: P
         assert len(index) == 200
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", NAMED)
 def test_killed_at_any_moment_it_keeps_what_was_acknowledged(name: str, tmp_path: Path) -> None:
     engine, rng = ENGINES[name], random.Random(name)
     place = engine.place(tmp_path / "index")
@@ -419,7 +420,7 @@ def _check_batches(index: Index, acknowledged: int) -> int:
 # Conditions that Hypothesis draws, over one index of each engine.
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+@pytest.fixture(scope="module", params=NAMED)
 def kept(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fakes.memory_index import MemoryIndex
 from fakes.postgres_server import postgres_url
 from syntype.search.cells import Cells
 from syntype.search.embedded import EmbeddedIndex
@@ -26,13 +25,13 @@ class Engine:
 
     Attributes:
         create: Makes an empty index at a place.
-        open: Opens the one that is at a place; None where it does not last.
+        open: Opens the one that is at a place.
         place: A place that nobody else has, given a folder of the test's own.
         exact: Whether a search compares all that fit.
     """
 
     create: Callable[[str, Card], Index]
-    open: Callable[[str], Index] | None
+    open: Callable[[str], Index]
     place: Callable[[Path], str]
     exact: bool = True
 
@@ -40,12 +39,6 @@ class Engine:
 def settle(index: Index) -> None:
     """Let an engine do what is worth its time when many records have come."""
     index.build()
-
-
-def _memory(place: str, card: Card) -> Index:
-    return MemoryIndex(
-        card.dim, card.encoder, spec=card.spec, cards=card.cards, roots=card.roots, notes=card.notes
-    )
 
 
 def _create_postgres(place: str, card: Card, **effort: Any) -> Index:
@@ -84,7 +77,6 @@ def _url(folder: Path) -> str:
 
 
 ENGINES = {
-    "memory": Engine(create=_memory, open=None, place=str),
     "postgres": Engine(create=_create_postgres, open=_open_postgres, place=_url),
     # The same where every search walks the graph, however few records there are.
     "postgres-graph": Engine(

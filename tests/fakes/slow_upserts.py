@@ -40,9 +40,7 @@ def batch(i: int) -> tuple[pa.Table, np.ndarray]:
 
 
 def main(engine: str, place: str, first: int) -> None:
-    opened = ENGINES[engine].open
-    assert opened is not None
-    index = opened(place)
+    index = ENGINES[engine].open(place)
     for i in range(first, first + 10_000):
         index.upsert(*batch(i))
         print(i, flush=True)

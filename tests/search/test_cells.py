@@ -328,6 +328,7 @@ def check_same(index: EmbeddedIndex, naive: MemoryIndex) -> None:
         np.testing.assert_allclose([h[1] for h in ours], [h[1] for h in theirs], atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_moment_it_is_as_before_and_goes_on(killed: Path, moment: str) -> None:
     naive = naive_of(moment)

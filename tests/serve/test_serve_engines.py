@@ -111,6 +111,7 @@ def test_what_another_process_adds_appears_while_it_serves(engine) -> None:
     assert client.get("/api/v1/search?n=1").json()["total"] == 70
 
 
+@pytest.mark.slow
 def test_many_read_while_one_writes(engine) -> None:
     client, _ = engine
     wrong, done = [], threading.Event()
@@ -135,6 +136,7 @@ def test_many_read_while_one_writes(engine) -> None:
     assert client.get("/api/v1/search?n=1").json()["total"] == 68
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     import httpx2
 

@@ -140,6 +140,7 @@ def test_who_asks_first_sends_no_byte_of_what_is_too_large(server) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX-Slow: "])
 def test_headers_that_do_not_come_are_not_waited_for(server, begin) -> None:
     began = time.monotonic()
@@ -149,6 +150,7 @@ def test_headers_that_do_not_come_are_not_waited_for(server, begin) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_not_waited_for(server) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -226,6 +228,7 @@ def test_sigterm_lets_what_runs_end_and_then_the_process(tmp_path) -> None:
             connect(port)
 
 
+@pytest.mark.slow
 def test_what_does_not_end_is_ended(tmp_path) -> None:
     with served(tmp_path, shutdown_seconds=1.0, upload_seconds=60.0) as (process, port):
         with connect(port) as connection:

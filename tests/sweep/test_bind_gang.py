@@ -81,6 +81,7 @@ def steps(observed, workspace, processes):
     return [path.parent for path in made]
 
 
+@pytest.mark.slow
 def test_the_trainings_of_two_processes_are_those_of_one(observed, tmp_path, forked):
     expected = steps(observed, tmp_path / "one", 1)
     assert forked == []
