@@ -32,9 +32,10 @@ from syntype.search.where import EVERYTHING, Box, Circle, Where
 DIM, N = 16, 240
 # Engines tell similarities to six digits, the naive one as they come.
 CLOSE = 2e-6
-# The graph of the server is walked in the slow tests: it is the same engine under another setting.
+# A server takes its time, so its contract is among the slow tests; tests/search/test_postgres.py
+# is not.
 NAMED = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name == "postgres-graph")) for name in ENGINES
+    pytest.param(name, marks=[pytest.mark.slow] * name.startswith("postgres")) for name in ENGINES
 ]
 NAMES = ("kingdom", "class", "family", "genus", "species", "vernacularName")
 WHERES = (

@@ -10,6 +10,7 @@ from syntype.report.versus import contrast
 from syntype.report.versus_figure import _figure
 
 
+@pytest.mark.slow
 def test_thirty_models_on_ten_sets_stay_legible():
     skills = {f"open_clip:ViT-B-16/model-{n:02d}": 0.3 + 0.02 * n for n in range(30)}
     entries = fake_entries(skills, n_species=4, units_per_species=3)
