@@ -109,7 +109,9 @@ class Columns:
             fit[rows[~inside]] = False
         if where.dated:
             first, last = where.days
-            fit &= (self["first"] <= last) & (self["last"] >= first) & (self["first"] > 0)
+            if where.until:
+                fit &= self["first"] <= last
+            fit &= self["last"] >= first  # that of no date is 0
         if where.has:
             wanted_bits = bits(where.has)
             fit &= (self["has"] & wanted_bits) == wanted_bits

@@ -241,7 +241,7 @@ class EmbeddedIndex(Index):
     def _counted(self, column: str, fits: Fits) -> list[tuple[str, int]]:
         """Names of a column with their counts, the most frequent first."""
         numbers, names = self._columns[column], self._columns.codes[column].names
-        chosen = numbers[fits.rows] if fits.n < len(fits.rows) else numbers
+        chosen = numbers.take(np.flatnonzero(fits.rows)) if fits.n < len(fits.rows) else numbers
         counts = np.bincount(chosen, minlength=len(names))
         present = np.flatnonzero(counts)
         found = [(names[number], int(counts[number])) for number in present]
@@ -250,7 +250,7 @@ class EmbeddedIndex(Index):
     @override
     def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
         with self._turns.reading():
-            first = self._columns["first"][self._fitting(where).rows]
+            first = self._columns["first"].take(np.flatnonzero(self._fitting(where).rows))
         days, counts = np.unique(first[first > 0], return_counts=True)
         if not len(days):
             return []
@@ -263,8 +263,9 @@ class EmbeddedIndex(Index):
     @override
     def places(self, degrees: float, where: Where = EVERYTHING) -> list[Cell]:
         with self._turns.reading():
-            rows = self._fitting(where).rows
-            latitude, longitude = self._columns["latitude"][rows], self._columns["longitude"][rows]
+            rows = np.flatnonzero(self._fitting(where).rows)
+            latitude = self._columns["latitude"].take(rows)
+            longitude = self._columns["longitude"].take(rows)
         known = ~np.isnan(latitude)
         latitude, longitude = latitude[known], longitude[known]
         across = int(np.ceil(360 / degrees)) + 1
