@@ -2,6 +2,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib as mpl
+import pytest
 
 from fakes.versus import fake_entries
 from syntype.configs import EvaluateConfig
