@@ -558,6 +558,7 @@ def test_a_collection_that_reads_no_words_is_searched_by_names(visit, can):
     assert visit.query == "?family=Paridae"
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_in_words(visit):
     page = visit.open("?since=1900&until=1800")
     trouble = page.get_by_role("alert").filter(has_text="1800")

@@ -84,6 +84,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
         yield port, folder
 
 
+@pytest.mark.slow
 def test_a_slow_upload_is_ended(server) -> None:
     with connect(server[0]) as connection:
         connection.sendall(post("Content-Length: 1000"))

@@ -56,7 +56,9 @@ def states(trained, text):
             "scale": torch.tensor(text.logit_scale), "history": trained.history}  # fmt: skip
 
 
-@pytest.mark.parametrize(("form", "epochs"), [("clip", 8), ("siglip", 20)])
+@pytest.mark.parametrize(
+    ("form", "epochs"), [("clip", 8), pytest.param("siglip", 20, marks=pytest.mark.slow)]
+)
 def test_it_learns_the_names_and_the_result_reads_them(tmp_path, form, epochs):
     config = replace(CONFIG, epochs=epochs, contrast=form)
     base = load_encoder(SPEC, "cpu")
