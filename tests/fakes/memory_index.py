@@ -19,7 +19,7 @@ import pyarrow as pa
 from syntype.data.census_dates import span_of
 from syntype.errors import DataError, UsageError, VectorError
 from syntype.search.index import MOST_FACETS, Card, Cell, Hit, Index
-from syntype.search.records import FACETS, conform_records, rows_of
+from syntype.search.records import FACETS, conform_records
 from syntype.search.where import EARTH_KM, EVERYTHING, Where
 from syntype.taxonomy.taxon import RANKS
 
@@ -71,7 +71,7 @@ class MemoryIndex(Index):
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
         if not (np.abs(lengths - 1) < 1e-2).all():  # NaN is not smaller either
             raise VectorError("A vector is not of length 1.")
-        for id_, row, vector in zip(ids, rows_of(records), vectors, strict=True):
+        for id_, row, vector in zip(ids, records.to_pylist(), vectors, strict=True):
             self._rows[id_] = row
             self._vectors[id_] = vector.astype(np.float16).astype(np.float32)
         self._n_writes += 1

@@ -20,7 +20,7 @@ from fakes.memory_index import MemoryIndex
 from syntype.data.census_dates import span_of
 from syntype.errors import DataError, VectorError
 from syntype.search.index import Hit
-from syntype.search.records import FACETS, RECORD, conform_records, read_medium, rows_of
+from syntype.search.records import FACETS, RECORD, conform_records, read_medium
 from syntype.search.where import Box, Circle, Where
 
 
@@ -118,7 +118,7 @@ def test_counts() -> None:
         assert counts == sorted(counts, key=lambda pair: (-pair[1], pair[0]))
         assert dict(counts).get("", 0) == index.count(Where(equal={column: ("",)}))
     assert len(index.facet("species", most=3)) == 3
-    dated = [span_of(row["eventDate"]) for row in rows_of(synthetic_records(300))]
+    dated = [span_of(row["eventDate"]) for row in synthetic_records(300).to_pylist()]
     begins = [datetime.date.fromordinal(span[0]).year for span in dated if span]
     assert index.years() == [(year, begins.count(year)) for year in sorted(set(begins))]
     cells = index.places(10)
@@ -151,7 +151,7 @@ def test_the_collection_is_whole_and_odd(tmp_path) -> None:
         values = set(table.column(column).to_pylist())
         assert len(values - {""}) >= 1, column
     write_pictures(tmp_path, table)
-    for row in rows_of(table):
+    for row in table.to_pylist():
         if row["image"].endswith(".jpg"):
             content = read_medium(row, {SET: tmp_path})
             assert content[:2] == b"\xff\xd8"

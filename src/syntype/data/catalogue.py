@@ -240,18 +240,18 @@ def is_catalogue(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def conform(table: pa.Table) -> pa.Table:
-    """A table with the columns of `SCHEMA` and no others; what it lacks is unknown."""
+def conform(table: pa.Table, schema: pa.Schema = SCHEMA) -> pa.Table:
+    """A table with the columns of a schema and no others; what it lacks is unknown ("" or null)."""
     columns = []
-    for name in SCHEMA.names:
-        kind = SCHEMA.field(name).type
+    for name in schema.names:
+        kind = schema.field(name).type
         if name in table.column_names:
             column = table.column(name)
             column = column if column.type == kind else column.cast(kind)
         else:
             column = pa.chunked_array([pa.nulls(table.num_rows, kind)])
         columns.append(column if name in NUMBERS else column.fill_null(""))
-    return pa.table(columns, schema=SCHEMA)
+    return pa.table(columns, schema=schema)
 
 
 def locators(table: pa.Table) -> list[str]:

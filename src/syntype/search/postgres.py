@@ -12,7 +12,6 @@ Legend: n records that are alive, q queries, d dimensions.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,15 @@ from typing_extensions import override
 from syntype.embeddings.store import check_vectors
 from syntype.errors import DataError, DataNotFoundError, UsageError, VectorError
 from syntype.search import postgres_schema as schema
-from syntype.search.index import MOST_FACETS, Card, Cell, Hit, Index
+from syntype.search.index import (
+    MOST_FACETS,
+    Card,
+    Cell,
+    Hit,
+    Index,
+    check_facet,
+    described,
+)
 from syntype.search.postgres_card import graph_state, make_or_compare, read_card, write_card
 from syntype.search.postgres_link import (
     Address,
@@ -116,15 +123,10 @@ class PostgresIndex(Index):
 
     @override
     def describe(self, *, spec: str | None = None, **changes: Any) -> None:
-        wrong = changes.keys() - {"cards", "roots", "notes"}
-        if wrong:
-            raise UsageError(f"A card's {', '.join(sorted(wrong))} cannot be changed.")
-        if spec is not None:
-            changes["spec"] = spec
         with self._transaction() as connection:
             card = read_card(connection, self._address, lock=True)
             assert card is not None, "it was there when it was opened"
-            write_card(connection, self._address, replace(card, **changes))
+            write_card(connection, self._address, described(card, spec, changes))
 
     @override
     def upsert(self, records: pa.Table, vectors: Float32[np.ndarray, "m d"]) -> None:
@@ -215,8 +217,7 @@ class PostgresIndex(Index):
     def facet(
         self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
     ) -> list[tuple[str, int]]:
-        if column not in FACETS:
-            raise UsageError(f"Records are not counted by {column!r}, but by {', '.join(FACETS)}.")
+        check_facet(column)
         if where.empty:
             return self._all(
                 'SELECT value, n FROM {schema}.tally WHERE "column" = %s AND n > 0 '

@@ -6,14 +6,14 @@ with a space between them.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from syntype.data.catalogue import SCHEMA as CATALOGUE
+from syntype.data.catalogue import conform
 from syntype.data.locator import Locator, read
 from syntype.errors import DataNotFoundError
 from syntype.taxonomy.taxon import RANKS
@@ -69,23 +69,4 @@ def read_medium(record: Mapping[str, Any], roots: Mapping[str, Path]) -> bytes:
 
 def conform_records(table: pa.Table) -> pa.Table:
     """A table with the columns of `RECORD` and no others; what it lacks is unknown ("" or null)."""
-    columns = []
-    for field in RECORD:
-        text = pa.types.is_string(field.type)
-        if field.name in table.column_names:
-            column = table.column(field.name)
-            column = column if column.type == field.type else column.cast(field.type)
-        else:
-            column = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
-        columns.append(column.fill_null("") if text else column)
-    return pa.table(columns, schema=RECORD)
-
-
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table of `RECORD`, as mappings."""
-    return list(table.to_pylist())
-
-
-def labels(table: pa.Table, column: str) -> Sequence[str]:
-    """A column of text as a list; unknown is ""."""
-    return list(pc.fill_null(table.column(column), "").to_pylist())
+    return conform(table, RECORD)

@@ -10,7 +10,7 @@ search, by every engine, so that the best of what fits is found, and never after
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from syntype.data.census_dates import span_of
@@ -140,14 +140,7 @@ class Where:
     def without(self, column: str) -> "Where":
         """The conditions but the one on a column: what its facet's counts are taken under."""
         equal = {name: values for name, values in self.equal.items() if name != column}
-        return Where(
-            equal=equal,
-            box=self.box,
-            circle=self.circle,
-            since=self.since,
-            until=self.until,
-            has=self.has,
-        )
+        return replace(self, equal=equal)
 
 
 def _day(text: str, end: int, default: int) -> int:
