@@ -2,6 +2,7 @@
 
     python benchmarks/search_load.py                               the full setting, see below
     python benchmarks/search_load.py --n 20000 --seconds 2 --concurrency 1 4 --index /tmp/index
+    python benchmarks/search_load.py --engine postgres --peers engine --index /tmp/server
     pip install "syntype[bench,postgres]"                          the peers
 
 The collection is synthetic (search_candidates/world.py): a million records with the columns of
@@ -13,8 +14,14 @@ requests 4 search by an example, 2 and an institution, 2 and a family that is un
 
 The peers are asked the same in the same run, in turns, by as many threads, without HTTP
 (load_peers.py). p50, p95, p99 in ms, requests a second and errors are told of each kind, and the
-recall@10 of the answers against exact search. PostgreSQL is asked --most-slow questions at most and
+recall@10 of the answers against exact search; a first run of all warms their caches and does not
+count. PostgreSQL is asked --most-slow questions at most and
 by two threads. At the end stand what was demanded of the server and whether it holds.
+
+With --engine postgres the index lies on a PostgreSQL server of its own, set up as
+docs/how-to/search-on-a-server.md says, with its data in --index; what its tables, cells and B-trees
+take is told beside the bytes that page computes. Or --index is the URL of an index on a server that
+runs elsewhere.
 """
 
 import argparse
@@ -34,7 +41,8 @@ from typing import Any
 from search_candidates.load_client import ask
 from search_candidates.load_mix import Mix, make_mix, path_of
 from search_candidates.load_peers import PEERS, serve_peer
-from search_candidates.measuring import kill
+from search_candidates.measuring import kill, memory
+from search_candidates.servers import museum_server
 from search_candidates.world import World, records
 
 START, MEMORY, MEDIAN, ENOUGH = 3.0, 3000.0, 10.0, 0.95
@@ -51,10 +59,16 @@ def main() -> None:
     place = options.folder or Path(tempfile.mkdtemp(prefix="syntype-load-"))
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o755)  # a server of another user must reach its folder
-    options.index = (options.index or place / "index").resolve()
+    options.index = options.index or str(place / "index")
+    database = None
     try:
-        report(place, world, options)
+        if options.engine == "postgres" and "://" not in options.index:
+            database = museum_server(Path(options.index).resolve() / "data")
+            options.index = f"{database.get_uri()}&index=museum"
+        report(place, world, options, database)
     finally:
+        if database is not None:
+            database.cleanup()
         if options.folder is None:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -69,7 +83,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=200, help="different questions")
     parser.add_argument("--seconds", type=float, default=10, help="of each run")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--index", type=Path, help="keep the index here, or take it from here")
+    parser.add_argument("--engine", choices=["cells", "postgres"], default="cells")
+    parser.add_argument("--index", help="keep the index here, or take it from here; or a URL")
     parser.add_argument("--folder", type=Path, help="keep the rest here: questions, peers")
     parser.add_argument("--peers", nargs="*", choices=[*PEERS], default=[*PEERS][:-1])
     parser.add_argument("--hnsw", action="store_true", help="pgvector with a graph too")
@@ -87,7 +102,7 @@ def run_phase(world: World, options: argparse.Namespace) -> None:
     """A phase in this process; its answer is one line of JSON."""
     which, *rest = options.phase
     if which == "build":
-        found: Any = build(world, options.index)
+        found: Any = build(world, options.engine, options.index)
     elif which == "mix":
         begin = time.perf_counter()
         make_mix(world, options.queries).save(options.folder)
@@ -100,16 +115,25 @@ def run_phase(world: World, options: argparse.Namespace) -> None:
     print(json.dumps(found), flush=True)
 
 
-def build(world: World, index: Path) -> dict[str, float]:
-    """Index the collection; seconds for the records and for what comes after them."""
+def build(world: World, engine: str, location: str) -> dict[str, float]:
+    """Index the collection, or go on where that was cut.
+
+    Returns:
+        Seconds for the records and for what comes after them: cells, calibration.
+    """
     from syntype.search.index import Card
     from syntype.search.indexing import finish
-    from syntype.search.opening import create_index
+    from syntype.search.opening import create_index, exists, open_index
 
-    encoder = {"name": "benchmarks/search_load.py"}
-    opened = create_index(str(index), Card(engine="cells", dim=world.dim, encoder=encoder))
-    begin = time.perf_counter()
+    if exists(location):
+        opened = open_index(location)
+    else:
+        encoder = {"name": "benchmarks/search_load.py"}
+        opened = create_index(location, Card(engine=engine, dim=world.dim, encoder=encoder))
+    begin, there = time.perf_counter(), len(opened)
     for start, vectors in world.blocks():
+        if start + len(vectors) <= there:
+            continue
         columns = {
             name: values[start : start + len(vectors)] for name, values in world.columns.items()
         }
@@ -117,7 +141,44 @@ def build(world: World, index: Path) -> dict[str, float]:
     filled = time.perf_counter()
     finish(opened)
     opened.close()
-    return {"records": filled - begin, "cells": time.perf_counter() - filled}
+    return {"records": filled - begin, "finished": time.perf_counter() - filled}
+
+
+def is_whole(n: int, location: str) -> bool:
+    """Whether an index has so many records and was finished."""
+    from syntype.search.calibration import Calibration
+    from syntype.search.opening import exists, open_index
+
+    if not exists(location):
+        return False
+    opened = open_index(location)
+    known = Calibration.from_notes(opened.card.notes)
+    whole = len(opened) == n and known is not None and known.n_records == n
+    opened.close()
+    return whole
+
+
+def sizes(location: str, n: int, dim: int) -> str:
+    """Bytes a record on the server, beside those that the sizing table is computed with."""
+    import psycopg
+
+    from syntype.search.postgres_cells import ready, select_cells
+
+    conninfo, _, name = location.partition("&index=")
+    with psycopg.connect(conninfo) as connection:
+        cells = ready(select_cells(connection, name))
+        assert cells is not None, "they were made"
+        ((table, everything, served),) = connection.execute(
+            "SELECT pg_table_size(t), pg_total_relation_size(t), pg_relation_size(c) "
+            "FROM (SELECT %s::regclass AS t, %s::regclass AS c) AS one",
+            [f"{name}.records", f"{name}.{cells.name}"],
+        ).fetchall()
+    computed = 8192 / (8160 // (2 * dim + 20))
+    return (
+        f"bytes a record: table {table / n:,.0f}, "
+        f"{cells.n:,} cells {served / n:,.0f} (computed {computed:,.0f}), "
+        f"B-trees {(everything - table - served) / n:,.0f}, together {everything / n:,.0f}"
+    )
 
 
 # The run.
@@ -131,6 +192,7 @@ def child(options: argparse.Namespace, place: Path, *phase: Any, **given: Any) -
         environment.setdefault("OPENBLAS_CORETYPE", "SkylakeX")  # see kmeans.py
     words = [sys.executable, __file__, "--n", options.n, "--dim", options.dim]
     words += ["--queries", options.queries, "--seconds", options.seconds]
+    words += ["--engine", options.engine]
     words += ["--index", options.index, "--folder", place, "--phase", *phase]
     return subprocess.Popen(
         [str(word) for word in words], stdout=subprocess.PIPE, text=True, env=environment,
@@ -151,11 +213,13 @@ def phase(options: argparse.Namespace, place: Path, *words: Any) -> dict[str, An
     return found
 
 
-def report(place: Path, world: World, options: argparse.Namespace) -> None:
+def report(place: Path, world: World, options: argparse.Namespace, database: Any) -> None:
     """Everything, in order."""
-    if not (options.index / "index.json").is_file():
+    if not is_whole(world.n, options.index):
         told = phase(options, place, "build")
-        print(f"indexed in {told['records']:.0f} s, cells and calibration {told['cells']:.0f} s")
+        print(f"indexed in {told['records']:.0f} s; cells, calibration: {told['finished']:.0f} s")
+    if options.engine == "postgres":
+        print(sizes(options.index, world.n, world.dim), flush=True)
     print(f"true answers in {phase(options, place, 'mix')['seconds']:.0f} s", flush=True)
     names = [*options.peers, *["pgvector-hnsw"] * options.hnsw]
     peers: dict[str, Any] = {}
@@ -165,7 +229,7 @@ def report(place: Path, world: World, options: argparse.Namespace) -> None:
     try:
         for name in names:
             peers[name] = begin_peer(name, place, options)
-        for concurrency in options.concurrency:
+        for cold, concurrency in [(True, 3), *((False, one) for one in options.concurrency)]:
             of_all: dict[str, Any] = {
                 "server": phase(options, place, "ask", started["port"], concurrency)
             }
@@ -181,9 +245,13 @@ def report(place: Path, world: World, options: argparse.Namespace) -> None:
                 for kind, one in of.items()
                 if one["n"] or one["errors"]
             ]
-            print(table(new), flush=True)
-            rows += new
+            if not cold:
+                print(table(new), flush=True)
+                rows += new
         started["ended"] = end_server(server)
+        if database is not None:
+            used = memory([int(database.get_postmaster_info().pid)])
+            print(f"PostgreSQL: {used:,.0f} MB, buffers and all")
     finally:
         for name, peer in peers.items():
             end_peer(name, peer, place)
@@ -228,7 +296,7 @@ def start(place: Path, options: argparse.Namespace) -> tuple[Any, dict[str, Any]
     """The server, and seconds from its start to the first answers, and its memory then."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "syntype", "serve", str(options.index), "--port", str(port)]
+    words = [sys.executable, "-m", "syntype", "serve", options.index, "--port", str(port)]
     words += ["--requests-per-minute", "0", "--cache-folder", str(place / "thumbnails")]
     words += ["--media-folder", str(place / "uploads")]
     for option in options.served:

@@ -37,13 +37,13 @@ class Peer(ABC):
         folder: To work in.
         world: The collection.
         mix: The questions.
-        index: Folder of our index.
+        index: Where our index lies.
     """
 
     threads: int | None = None
     """At most so many; None: as many as are asked for."""
 
-    def __init__(self, folder: Path, world: World, mix: Mix, index: Path) -> None:
+    def __init__(self, folder: Path, world: World, mix: Mix, index: str) -> None:
         self.folder, self.world, self.mix, self.index = folder, world, mix, index
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Engine(Peer):
         from syntype.search.opening import open_index
         from syntype.search.where import where_of
 
-        self._index = open_index(str(self.index))
+        self._index = open_index(self.index)
         self._where = lambda given: where_of({name: [text] for name, text in given.items()})
 
     @override
@@ -347,7 +347,7 @@ def _run(peer: Peer, concurrency: int, seconds: float, most: int) -> dict[str, A
     return found
 
 
-def serve_peer(name: str, folder: Path, world: World, index: Path, most: int) -> None:
+def serve_peer(name: str, folder: Path, world: World, index: str, most: int) -> None:
     """Be a peer: prepare, then a run for each line of standard input."""
     kind = PEERS[name]
     place = folder / ("faiss" if name.startswith("faiss") else name)

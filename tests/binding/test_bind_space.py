@@ -71,6 +71,13 @@ def test_every_step_leaves_a_space(tmp_path):
     assert [path.stat().st_mtime_ns for path in before] == stamps
 
 
+def test_what_cannot_be_bound_is_refused_before_anything_is_computed(tmp_path):
+    config = replace(CONFIG, background="sphere")  # and the climate has no raster
+    with pytest.raises(UsageError, match=r"--bind.background observations"):
+        bind_space(**asked(tmp_path, config=config))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_another_patch_uses_the_same_trainings(tmp_path):
     folder = bind_space(**asked(tmp_path))
     trainings = sorted((tmp_path / "runs").glob("bind-*/*/record.json"))

@@ -153,9 +153,10 @@ def check_same(pair: Pair, where: Where) -> float:
     assert index.browse(10_000, where) == every
     for n, after in ((7, ""), (3, every[len(every) // 2] if every else "x"), (5, "cabinet/a")):
         assert index.browse(n, where, after) == naive.browse(n, where, after)
-    for column in FACETS:
-        assert index.facet(column, where) == naive.facet(column, where), column
-        assert index.facet(column, where, 2) == naive.facet(column, where, 2), column
+    assert index.facets(FACETS, where) == naive.facets(FACETS, where)
+    assert index.facets(FACETS[::-1], where, 2) == naive.facets(FACETS[::-1], where, 2)
+    assert index.facets([], where) == {}
+    assert index.facet("family", where, 0) == []
     assert index.years(where) == naive.years(where)
     for degrees in (5.0, 7.5, 90.0):
         cells, wanted = index.places(degrees, where), naive.places(degrees, where)

@@ -76,12 +76,13 @@ def _url(folder: Path) -> str:
     return postgres_url()
 
 
+_ALWAYS_CELLS = {"exact_rows": 0, "first": 1, "cost": 1e9, "cells_from": 1}
 ENGINES = {
     "postgres": Engine(create=_create_postgres, open=_open_postgres, place=_url),
-    # The same where every search walks the graph, however few records there are.
-    "postgres-graph": Engine(
-        create=lambda place, card: _create_postgres(place, card, exact_rows=0, cost=0.0),
-        open=lambda place: _open_postgres(place, exact_rows=0, cost=0.0),
+    # The same where every search goes through cells, however few records there are.
+    "postgres-cells": Engine(
+        create=lambda place, card: _create_postgres(place, card, **_ALWAYS_CELLS),
+        open=lambda place: _open_postgres(place, **_ALWAYS_CELLS),
         place=_url,
         exact=False,
     ),

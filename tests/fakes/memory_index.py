@@ -111,13 +111,16 @@ class MemoryIndex(Index):
     def count(self, where: Where = EVERYTHING) -> int:
         return len(self._fitting(where))
 
-    def facet(
-        self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
-    ) -> list[tuple[str, int]]:
-        if column not in FACETS:
-            raise UsageError(f"{column!r} is no facet.")
-        counts = Counter(self._rows[id_][column] for id_ in self._fitting(where))
-        return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    def facets(
+        self, columns: Sequence[str], where: Where = EVERYTHING, most: int = MOST_FACETS
+    ) -> dict[str, list[tuple[str, int]]]:
+        found = {}
+        for column in columns:
+            if column not in FACETS:
+                raise UsageError(f"{column!r} is no facet.")
+            counts = Counter(self._rows[id_][column] for id_ in self._fitting(where))
+            found[column] = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+        return found
 
     def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
         counts: Counter[int] = Counter()

@@ -1,6 +1,7 @@
 """The server engine's own: its address, what it refuses, and how it finds; the rest is contract."""
 
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,11 +20,11 @@ from fakes.collection import clustered_vectors, synthetic_records
 from fakes.memory_index import NAMES, MemoryIndex, fits
 from fakes.postgres_server import GUARDED, PASSWORD, postgres_url, server_url, socket_folder
 from syntype.errors import DataError, DataNotFoundError, ResourceError, UsageError, VectorError
-from syntype.search import postgres_schema
 from syntype.search.index import Card, Index
 from syntype.search.postgres import PostgresIndex, create_postgres, exists_postgres, open_postgres
+from syntype.search.postgres_cells import MOST_CELLS, bytes_of_kmeans, how_many
 from syntype.search.postgres_link import address_of
-from syntype.search.postgres_near import Effort
+from syntype.search.postgres_near import USUAL, Effort
 from syntype.search.postgres_rows import beginnings
 from syntype.search.postgres_where import around, condition
 from syntype.search.records import conform_records
@@ -341,71 +342,111 @@ def filled(url: str, effort: Effort, n: int = 400) -> tuple[PostgresIndex, Memor
     return index, naive
 
 
-def graph_scans(index: PostgresIndex) -> int:
-    """How often the graph was walked, once the server's statistics are in."""
+def cell_scans(index: PostgresIndex) -> int:
+    """How often cells were searched, once the server's statistics are in."""
     name = index._address.name
     with index._transaction() as connection:
         connection.execute("SELECT pg_stat_force_next_flush()")
     return ask(
-        "SELECT idx_scan FROM pg_stat_all_indexes WHERE schemaname = %s AND indexrelname = %s",
+        "SELECT sum(idx_scan)::integer FROM pg_stat_all_indexes WHERE schemaname = %s "
+        "AND indexrelname LIKE 'records_cells_%%'",
         name,
-        postgres_schema.GRAPH,
     )[0][0]
 
 
-def test_the_graph_is_walked_where_many_fit_and_not_where_few_do() -> None:
-    index, naive = filled(postgres_url(), Effort(exact_rows=100, cost=0.1))
+def test_cells_are_searched_where_many_fit_and_not_where_few_do() -> None:
+    index, naive = filled(postgres_url(), Effort(exact_rows=100, cost=1e9, cells_from=300))
     with closing(index):
-        assert not index.has_graph
-        assert index.search(vectors(1), 5)[0], "without a graph all are compared"
+        assert index.n_cells == 0
+        assert index.search(vectors(1), 5)[0], "without cells all are compared"
         index.build()
-        assert index.has_graph
-        before = graph_scans(index)
+        assert index.n_cells == 2 * math.sqrt(400)
+        before = cell_scans(index)
         few = Where(equal={"species": ("Vanessa atalanta",)})
         assert naive.count(few) < 100
         assert len(index.search(vectors(1), 5, few)[0]) == 5
-        assert graph_scans(index) == before
+        assert cell_scans(index) == before
         many = Where(equal={"class": ("Insecta",)})
         assert naive.count(many) > 100
         found, wanted = index.search(vectors(1), 5, many)[0], naive.search(vectors(1), 5, many)[0]
         assert [hit.id for hit in found] == [hit.id for hit in wanted]
-        assert graph_scans(index) == before + 1
+        assert cell_scans(index) == before + 1
         index.search(vectors(1), 300)
-        assert graph_scans(index) == before + 1, "where most are wanted, all are compared"
+        assert cell_scans(index) == before + 1, "where most are wanted, all are compared"
 
 
-def test_n_are_found_though_the_walk_gave_up() -> None:
-    index, naive = filled(postgres_url(), Effort(exact_rows=0, candidates=1, cost=0.0, most_met=1))
+def test_few_records_have_no_cells() -> None:
+    index, _ = filled(postgres_url(), USUAL)
     with closing(index):
         index.build()
-        rare = Where(has=("sound", "date"), equal={"sex": ("female",)})
-        n = naive.count(rare)
-        assert 8 < n < 40
-        # The planner thinks that more fit, so that the graph is walked.
-        do(f'ALTER TABLE {index._address.name}.records ALTER "hasWords" SET STATISTICS 0')
-        index.build()
-        (found,) = index.search(vectors(1), n, rare)
-        assert [hit.id for hit in found] == [h.id for h in naive.search(vectors(1), n, rare)[0]]
+        assert index.n_cells == 0
 
 
-def test_a_graph_is_built_once_and_again_after_a_build_that_was_killed() -> None:
-    index, _ = filled(postgres_url(), Effort(exact_rows=0))
-    oid = "SELECT to_regclass(%s)::oid"
+def test_n_are_found_though_the_cells_gave_too_few() -> None:
+    effort = Effort(exact_rows=0, first=1, taken=1000, cost=1e9, cells_from=1)
+    index, naive = filled(postgres_url(), effort)
     with closing(index):
-        name = f"{index._address.name}.{postgres_schema.GRAPH}"
+        index.build()
+        female, before = Where(equal={"sex": ("female",)}), cell_scans(index)
+        assert 40 < naive.count(female) < 1000, "fewer than are to be taken"
+        (found,) = index.search(vectors(1), 5, female)
+        assert cell_scans(index) == before + 1
+        assert [hit.id for hit in found] == [h.id for h in naive.search(vectors(1), 5, female)[0]]
+
+
+def test_cells_are_made_once_and_again_where_a_build_was_killed_or_records_doubled() -> None:
+    index, _ = filled(postgres_url(), Effort(cells_from=1))
+    name = index._address.name
+
+    def there() -> list[tuple[str, bool]]:
+        return ask(
+            "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            "WHERE indrelid = %s::regclass AND relname LIKE 'records_cells_%%'",
+            f"{name}.records",
+        )
+
+    with closing(index):
         builders = [threading.Thread(target=index.build) for _ in range(2)]
         for builder in builders:
             builder.start()
         for builder in builders:
             builder.join()
-        first = ask(oid, name)
+        assert there() == [("records_cells_40", True)]
+        oid = ask("SELECT %s::regclass::oid", f"{name}.records_cells_40")
         index.build(memory="64MB", workers=0)
-        assert ask(oid, name) == first
-        do(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
-        assert not index.has_graph
+        assert ask("SELECT %s::regclass::oid", f"{name}.records_cells_40") == oid
+        do(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+            f"'{name}.records_cells_40'::regclass"
+        )
+        assert index.n_cells == 0
         index.build()
-        assert index.has_graph
-        assert ask(oid, name) != first
+        assert there() == [("records_cells_40", True)]
+        assert ask("SELECT %s::regclass::oid", f"{name}.records_cells_40") != oid
+        more = synthetic_records(1000)
+        index.upsert(more, clustered_vectors(more, DIM))
+        index.build()
+        assert there() == [("records_cells_63", True)]
+
+
+def test_as_many_cells_are_made_as_memory_allows() -> None:
+    assert how_many(1_000_000, 512, 2**30) == 2000
+    fewer = how_many(1_000_000, 512, 2**26)
+    assert bytes_of_kmeans(fewer, 512) <= 2**26 < bytes_of_kmeans(int(1.1 * fewer), 512)
+    assert how_many(10**9, 512, 2**60) == MOST_CELLS
+    assert how_many(0, 512, 2**30) == 1
+
+
+@given(
+    st.integers(1, 2000), st.floats(1, 1e8), st.floats(1, 1e8), st.integers(1, MOST_CELLS)
+)  # fmt: skip
+def test_the_fewer_records_fit_the_more_cells_are_searched(n, fitting, rest, cells) -> None:
+    n_all = fitting + rest
+    first, most = USUAL.probes(n, fitting, n_all, cells)
+    assert 1 <= first <= most <= cells
+    assert first >= min(USUAL.cells, cells)
+    assert first == cells or first * fitting / cells >= min(4 * n, USUAL.first) - 1e-6
+    assert USUAL.probes(n, fitting / 2, n_all, cells)[0] >= first
 
 
 # Pure functions

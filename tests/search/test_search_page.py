@@ -22,7 +22,8 @@ from syntype.search.embedded import FORMAT, EmbeddedIndex, make
 from syntype.search.index import Card
 from syntype.search.records import FACETS, HAS, RECORD
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/search.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "search.md").read_text(encoding="utf-8")
 N, DIM = 3000, 32
 
 
@@ -159,7 +160,7 @@ def test_the_numbers_of_cells_are_those_on_the_page() -> None:
 
 def test_the_numbers_of_postgres_are_those_on_the_page() -> None:
     pytest.importorskip("psycopg")
-    from syntype.search import postgres_link, postgres_schema
+    from syntype.search import postgres_cells, postgres_link, postgres_schema
     from syntype.search.postgres_near import USUAL
 
     told = values("postgres")
@@ -167,7 +168,7 @@ def test_the_numbers_of_postgres_are_those_on_the_page() -> None:
     server = f"{postgres_link.SERVER} and pgvector {postgres_link.PGVECTOR[0]}.8 are the least"
     assert server in section("postgres").replace("\n", " ")
     assert f"{postgres_schema.LONGEST:,} bytes at most" in section("postgres")
-    assert f"Past {postgres_schema.MOST_DIMENSIONS:,} dimensions" in PAGE
+    assert f"Past {postgres_cells.MOST_DIMENSIONS:,} dimensions" in PAGE
 
 
 @pytest.mark.parametrize(
@@ -220,13 +221,45 @@ def in_gb(size: float) -> str:
 def test_the_pages_arithmetic_is_right() -> None:
     table = re.findall(r"^\| ([\d,]{6,}) \| ([\d,]+) \| (.*) \| \w+ \|$", section("Sizes"), re.M)
     assert len(table) == 12
-    per_page, per_record = {512: 6, 768: 4, 1024: 3}, {512: 3400, 768: 4610, 1024: 6450}
+    per_page, per_record = {512: 7, 768: 5, 1024: 3}, {512: 3210, 768: 4200, 1024: 6460}
     for n_text, d_text, sizes in table:
         n, d = int(n_text.replace(",", "")), int(d_text.replace(",", ""))
         k = min(int(4 * n**0.5), cells._MOST_CELLS)
         disk = n * (2 * d + (500 + 40 + 120) + 106 + (d + 8)) + 4 * d * k
         memory = n * (106 + (d + 12) + 32) + 8 * d * k
         making = n * (d + 8) + 2 * 4 * d * cells._ROWS_A_CELL * k
-        graph = n * 8192 / per_page[d]
-        computed = (disk, memory, making, n * per_record[d], graph)
+        served = n * 8192 / per_page[d]
+        computed = (disk, memory, making, n * per_record[d], served)
         assert sizes.split(" | ") == [in_gb(size) for size in computed], (n, d)
+
+
+def test_the_servers_sizes_are_right() -> None:
+    pytest.importorskip("psycopg")
+    from syntype.search.postgres_cells import bytes_of_kmeans, how_many
+
+    page = (DOCS / "how-to" / "search-on-a-server.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| ([\d,]{6,}) \| (\d+) \| (.*) \|$", page, re.M)
+    assert len(table) == 8
+    parts = {name: dict(zip((512, 1024), pair, strict=True)) for name, pair in _parts(page).items()}
+    for n_text, d_text, sizes in table:
+        n, d = int(n_text.replace(",", "")), int(d_text)
+        assert parts["cells"][d] == round(8192 / (8160 // (2 * d + 20)))
+        row, cells, trees = (parts[name][d] for name in ("row of the table", "cells", "B-trees"))
+        n_cells = how_many(n, d, 2**60)
+        *found, shown, making = sizes.split(" | ")
+        computed = (n * row, n * cells, n * trees, n * (row + cells + trees), 2 * n * d)
+        assert found == [_whole_gb(size) for size in computed], (n, d)
+        assert shown == f"{n_cells:,}"
+        assert making == _whole_gb(bytes_of_kmeans(n_cells, d))
+
+
+def _parts(page: str) -> dict[str, tuple[int, int]]:
+    """Bytes of a record at 512 and at 1,024 dimensions, by part."""
+    rows = re.findall(
+        r"^\| ([^|]+?)(?: \([^|]*\))? \| [^|]* \| ([\d,]+) \| ([\d,]+) \|$", page, re.M
+    )
+    return {name: tuple(int(one.replace(",", "")) for one in pair) for name, *pair in rows}
+
+
+def _whole_gb(size: float) -> str:
+    return f"{size / 1e9:,.{0 if size >= 1e10 else 1}f} GB"

@@ -70,7 +70,7 @@ def steps(observed, workspace, processes):
     order = BindOrder(str(observed), ENCODER, CONFIG, place, SENSES)
     bindery = open_bindery(order)
     locked = {name: bindery.locked(name, sense) for name, sense in bindery.projected.items()}
-    bindery.locked("place", bindery.in_dimensions(loaded("place", OTHER, place)))
+    bindery.locked("place", bindery.in_dimensions(loaded("place", OTHER, CONFIG, place)))
     senses = {name: one.senses[name] for name, one in locked.items()}
     scales = {name: one.temperatures[name] for name, one in locked.items()}
     both = bindery.unlocked(senses, scales)

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from syntype.binding.losses import PUBLISHED, start_of, wants_background
-from syntype.binding.material import ROOM, Album, Backgrounds, Material
+from syntype.binding.material import ROOM, Album, Backgrounds, Material, check_background
 from syntype.binding.objective import Binding, Strand
 from syntype.binding.projection import in_dimensions, with_weights
 from syntype.configs import TrainConfig
@@ -97,6 +97,16 @@ class Bound:
     temperatures: Mapping[str, Float[Tensor, "m 1"]]
     tower: dict[str, Tensor] | None
     history: list[Line]
+
+
+def check_sense(sense: Sense, config: BindConfig) -> None:
+    """Refuse a sense whose loss wants random places that it cannot be given.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if wants_background(config.loss_of(sense.modality, PUBLISHED)):
+        check_background(sense, config.background)
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,20 @@ class Album:
         return pictures.batch(np.asarray(rows), on_error="stop").images
 
 
+def check_background(sense: Sense, kind: Background) -> None:
+    """Refuse random places for a sense that cannot be given them.
+
+    Raises:
+        UsageError: It knows what its observations have only.
+    """
+    if kind != "observations" and not looks_up(sense):
+        lacks = "no raster to look" if sense.modality == "climate" else "no way to look"
+        raise UsageError(
+            f"{sense.name} has {lacks} the {sense.modality} of random places up in. Take "
+            f"--bind.background observations, or --bind.loss {sense.modality}=symmetric."
+        )
+
+
 @dataclass
 class Backgrounds:
     """What a place or climate is told apart from: for each row of an epoch one random place.
@@ -201,13 +215,9 @@ class Backgrounds:
         """Check that random places can be had.
 
         Raises:
-            UsageError: The sense knows the climates of its observations only.
+            UsageError: The sense knows what its observations have only.
         """
-        if self.kind != "observations" and not looks_up(self.material.sense):
-            raise UsageError(
-                f"{self.material.sense.name} has no raster to look the climate of random places "
-                "up in. Take --bind.background observations, or --bind.loss climate=symmetric."
-            )
+        check_background(self.material.sense, self.kind)
         self._epoch = -1
         self._places = np.zeros((0, 2))
         self._rows = np.zeros(0, np.int64)

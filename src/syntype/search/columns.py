@@ -117,6 +117,13 @@ class Columns:
             fit &= (self["has"] & wanted_bits) == wanted_bits
         return fit
 
+    def counted(self, name: str, rows: Int64[np.ndarray, "m"]) -> list[tuple[str, int]]:
+        """The values of a column in some rows, with their counts, the most first."""
+        numbers, names = self[name], self.codes[name].names
+        counts = np.bincount(numbers.take(rows), minlength=len(names))
+        found = [(names[number], int(counts[number])) for number in np.flatnonzero(counts)]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
     def save(self, folder: Path) -> None:
         """Write them, the words last: they say how many rows there are."""
         with files.atomic_path(folder / _ARRAYS) as path, path.open("wb") as handle:

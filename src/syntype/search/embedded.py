@@ -40,7 +40,7 @@ from syntype.search.index import (
     Cell,
     Hit,
     Index,
-    check_facet,
+    check_facets,
     described,
 )
 from syntype.search.records import conform_records
@@ -231,21 +231,13 @@ class EmbeddedIndex(Index):
             return self._fitting(where).n
 
     @override
-    def facet(
-        self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
-    ) -> list[tuple[str, int]]:
-        check_facet(column)
+    def facets(
+        self, columns: Sequence[str], where: Where = EVERYTHING, most: int = MOST_FACETS
+    ) -> dict[str, list[tuple[str, int]]]:
+        check_facets(columns)
         with self._turns.reading():
-            return self._counted(column, self._fitting(where))[:most]
-
-    def _counted(self, column: str, fits: Fits) -> list[tuple[str, int]]:
-        """Names of a column with their counts, the most frequent first."""
-        numbers, names = self._columns[column], self._columns.codes[column].names
-        chosen = numbers.take(np.flatnonzero(fits.rows)) if fits.n < len(fits.rows) else numbers
-        counts = np.bincount(chosen, minlength=len(names))
-        present = np.flatnonzero(counts)
-        found = [(names[number], int(counts[number])) for number in present]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+            rows = np.flatnonzero(self._fitting(where).rows)
+            return {name: self._columns.counted(name, rows)[:most] for name in columns}
 
     @override
     def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
@@ -286,12 +278,12 @@ class EmbeddedIndex(Index):
             return []
         with self._turns.reading():
             if self._names is None:
-                fits = self._fitting(EVERYTHING)
+                rows = np.flatnonzero(self._fitting(EVERYTHING).rows)
                 self._names = sorted(
                     (
                         (-count, name, column, name.casefold())
                         for column in (*RANKS, "vernacularName")
-                        for name, count in self._counted(column, fits)
+                        for name, count in self._columns.counted(column, rows)
                         if name
                     ),
                 )

@@ -92,14 +92,16 @@ def described(card: Card, spec: str | None, changes: Mapping[str, Any]) -> Card:
     return replace(card, spec=card.spec if spec is None else spec, **changes)
 
 
-def check_facet(column: str) -> None:
-    """Refuse a column that is not counted by its values.
+def check_facets(columns: Sequence[str]) -> None:
+    """Refuse columns that are not counted by their values.
 
     Raises:
-        UsageError: It is not one of `FACETS`.
+        UsageError: One is not of `FACETS`.
     """
-    if column not in FACETS:
-        raise UsageError(f"{column!r} is no facet. Records are counted by {', '.join(FACETS)}.")
+    for column in columns:
+        if column not in FACETS:
+            known = ", ".join(FACETS)
+            raise UsageError(f"{column!r} is no facet. Records are counted by {known}.")
 
 
 class Index(ABC):
@@ -177,13 +179,24 @@ class Index(ABC):
     def count(self, where: Where = EVERYTHING) -> int:
         """How many records fit."""
 
-    @abstractmethod
     def facet(
         self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
     ) -> list[tuple[str, int]]:
-        """Values of a column of `FACETS` among the records that fit, and how many have each.
+        """Values of a column of `FACETS` among the records that fit; see `facets`."""
+        return self.facets([column], where, most)[column]
+
+    @abstractmethod
+    def facets(
+        self, columns: Sequence[str], where: Where = EVERYTHING, most: int = MOST_FACETS
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Of each column the values among the records that fit, and how many have each.
 
         The most frequent first, equal ones by name; "" counts those that do not say.
+
+        Args:
+            columns: Of `FACETS`, each once.
+            where: Conditions.
+            most: Values of a column at most.
 
         Raises:
             UsageError: There is no such facet.

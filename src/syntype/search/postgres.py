@@ -4,12 +4,11 @@
 
 Records and vectors are rows of one table (`syntype.search.postgres_schema`); a write is one
 transaction, and a search reads what is committed (`syntype.search.postgres_near`). Nothing is kept
-in this process but connections.
+in this process but connections, and counts until the next write.
 
 Legend: n records that are alive, q queries, d dimensions.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,10 +28,11 @@ from syntype.search.index import (
     Cell,
     Hit,
     Index,
-    check_facet,
+    check_facets,
     described,
 )
-from syntype.search.postgres_card import graph_state, make_or_compare, read_card, write_card
+from syntype.search.postgres_card import make_or_compare, read_card, write_card
+from syntype.search.postgres_cells import MOST_DIMENSIONS, make_cells, ready, select_cells
 from syntype.search.postgres_link import (
     Address,
     Connection,
@@ -46,6 +46,7 @@ from syntype.search.postgres_near import USUAL, Effort, Seeker
 from syntype.search.postgres_rows import beginnings, refuse_unfit, write_rows
 from syntype.search.postgres_where import condition, storable
 from syntype.search.records import FACETS, RECORD, conform_records
+from syntype.search.remembered import Remembered
 from syntype.search.where import EVERYTHING, Where
 
 
@@ -78,19 +79,37 @@ class PostgresIndex(Index):
             )
         self._dim = card.dim
         self._pool = pool(address, connections)
+        self._remembered = Remembered()
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """A connection; what is done on it is done when it ends well, and not at all else."""
-        with clear_server_errors(self._address), self._pool.connection() as connection:
+        with (
+            clear_server_errors(self._address),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
             yield connection
 
     def _all(
         self, statement: str, values: Sequence[Any] = (), **parts: sql.Composable
     ) -> list[Any]:
         """The rows of one statement; {schema} in it is this index's."""
-        with self._transaction() as connection:
-            return connection.execute(self._sql(statement, **parts), values).fetchall()
+        return self._fetched(self._sql(statement, **parts), values)
+
+    def _fetched(self, statement: sql.Composed, values: Sequence[Any]) -> list[Any]:
+        # A statement is a transaction of its own.
+        with clear_server_errors(self._address), self._pool.connection() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def _counted(
+        self, statement: str, values: Sequence[Any] = (), **parts: sql.Composable
+    ) -> tuple[Any, ...]:
+        """Rows likewise, which are remembered until somebody writes."""
+        made = self._sql(statement, **parts)
+        return self._remembered.get(
+            self.state, (made.as_string(), repr(values)), lambda: tuple(self._fetched(made, values))
+        )
 
     def _sql(self, statement: str, **parts: sql.Composable) -> sql.Composed:
         name = sql.Identifier(self._address.name)
@@ -112,10 +131,11 @@ class PostgresIndex(Index):
         return f"{table}.{writes}"
 
     @property
-    def has_graph(self) -> bool:
-        """Whether a graph was built; without one, all records that fit are compared."""
+    def n_cells(self) -> int:
+        """How many cells there are; without any, all records that fit are compared."""
         with self._transaction() as connection:
-            return graph_state(connection, self._address.name) is True
+            cells = ready(select_cells(connection, self._address.name))
+        return 0 if cells is None else cells.n
 
     @override
     def __len__(self) -> int:
@@ -211,43 +231,51 @@ class PostgresIndex(Index):
             return int(self._all(statement, [FACETS[0]])[0][0])
         made, values = condition(where)
         statement = "SELECT count(*) FROM {schema}.records WHERE {where}"
-        return int(self._all(statement, values, where=made)[0][0])
+        return int(self._counted(statement, values, where=made)[0][0])
 
     @override
-    def facet(
-        self, column: str, where: Where = EVERYTHING, most: int = MOST_FACETS
-    ) -> list[tuple[str, int]]:
-        check_facet(column)
-        if where.empty:
-            return self._all(
-                'SELECT value, n FROM {schema}.tally WHERE "column" = %s AND n > 0 '
-                "ORDER BY n DESC, value LIMIT %s",
-                [column, max(most, 0)],
-            )
+    def facets(
+        self, columns: Sequence[str], where: Where = EVERYTHING, most: int = MOST_FACETS
+    ) -> dict[str, list[tuple[str, int]]]:
+        check_facets(columns)
+        found: dict[str, list[tuple[str, int]]] = {column: [] for column in columns}
+        if not columns or most < 1:
+            return found
         made, values = condition(where)
-        return self._all(
-            "SELECT {column}, count(*) AS n FROM {schema}.records WHERE {where} GROUP BY {column} "
-            "ORDER BY n DESC, {column} LIMIT %s",
-            [*values, max(most, 0)],
-            where=made,
-            column=sql.Identifier(column),
+        counted = schema.counted_together(self._address.name, columns, made)
+        if where.empty:
+            values = [list(columns)]
+            counted = self._sql(
+                'SELECT "column", value, n FROM {schema}.tally '
+                'WHERE n > 0 AND "column" = ANY(%s::text[])'
+            )
+        rows = self._counted(
+            'SELECT "column", value, n FROM (SELECT *, row_number() OVER '
+            '(PARTITION BY "column" ORDER BY n DESC, value) AS place FROM ({counted}) AS one'
+            ") AS counted WHERE place <= %s ORDER BY place",
+            [*values, most],
+            counted=counted,
         )
+        for column, value, n in rows:
+            found[column].append((value, n))
+        return found
 
     @override
     def years(self, where: Where = EVERYTHING) -> list[tuple[int, int]]:
         made, values = condition(where)
-        return self._all(
+        rows = self._counted(
             "SELECT extract(year FROM date '0001-01-01' + (\"firstDay\" - 1))::integer AS year, "
             'count(*) FROM {schema}.records WHERE {where} AND "firstDay" IS NOT NULL '
             "GROUP BY year ORDER BY year",
             values,
             where=made,
         )
+        return list(rows)
 
     @override
     def places(self, degrees: float, where: Where = EVERYTHING) -> list[Cell]:
         made, values = condition(where)
-        rows = self._all(
+        rows = self._counted(
             "SELECT avg(latitude), avg(longitude), count(*) FROM (SELECT "
             '"decimalLatitude" AS latitude, "decimalLongitude" AS longitude, '
             'floor(("decimalLatitude" + 90) / %s::float8) AS north, '
@@ -287,36 +315,19 @@ class PostgresIndex(Index):
 
     @override
     def build(self, *, memory: str = "", workers: int | None = None) -> None:
-        """Build the graph that searches walk, and count the planner's statistics anew.
+        """Make the cells that searches go through, and count the planner's statistics anew.
 
-        Worth its time when many records have come; records are read and written meanwhile, and the
-        graph takes in later ones by itself. Nothing is built where there is one.
+        Worth its time when many records have come; records are read and written meanwhile, and
+        cells take in later ones by themselves. Made again where the records have more than doubled.
 
         Args:
-            memory: `maintenance_work_mem` of the server, as in "8GB": a graph that fits into it is
-                built several times faster. "" leaves it as the server has it.
-            workers: `max_parallel_maintenance_workers`, likewise.
+            memory: `maintenance_work_mem` of the server, as in "8GB": the more, the more cells
+                there may be. "" takes the server's own, and 1 GB where that is less.
+            workers: `max_parallel_maintenance_workers`; None takes the server's.
         """
+        name, cells_from = self._address.name, self._effort.cells_from
         with clear_server_errors(self._address), connect(self._address) as connection:
-            if memory:
-                connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", [memory])
-            if workers is not None:
-                connection.execute(
-                    "SELECT set_config('max_parallel_maintenance_workers', %s, false)",
-                    [str(workers)],
-                )
-            # Others that build are waited for without a transaction, which the build waits for.
-            key = [f"syntype {self._address.name} {schema.GRAPH}"]
-            lock = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-            while connection.execute(lock, key).fetchone() != (True,):
-                time.sleep(0.2)
-            graph = graph_state(connection, self._address.name)
-            if graph is False:  # of a build that was killed
-                name = sql.Identifier(schema.GRAPH)
-                connection.execute(self._sql("DROP INDEX CONCURRENTLY {schema}.{name}", name=name))
-            if not graph:
-                connection.execute(schema.build_graph(self._address.name))
-            connection.execute(self._sql("ANALYZE {schema}.records"))
+            make_cells(connection, name, self._dim, cells_from, memory, workers)
 
     @override
     def close(self) -> None:
@@ -340,15 +351,14 @@ def create_postgres(
     """An empty index at a URL, or the one that is there if its vectors are of the same encoder.
 
     Raises:
-        UsageError: The URL cannot be read, or there are more dimensions than a graph takes.
+        UsageError: The URL cannot be read, or there are more dimensions than cells take.
         VectorError: There is an index of another encoder or length.
         ResourceError: The server cannot be reached, or lacks pgvector.
     """
     address = address_of(url)
-    if not 1 <= card.dim <= schema.MOST_DIMENSIONS:
+    if not 1 <= card.dim <= MOST_DIMENSIONS:
         raise UsageError(
-            f"A server's index takes vectors of 1 to {schema.MOST_DIMENSIONS} dimensions, not "
-            f"{card.dim}."
+            f"A server's index takes vectors of 1 to {MOST_DIMENSIONS} dimensions, not {card.dim}."
         )
     with clear_server_errors(address), connect(address) as connection:
         require_pgvector(connection, address, make=True)

@@ -96,12 +96,3 @@ def write_card(connection: Connection, address: Address, card: Card) -> None:
     """Put a card in the place of the one that is there."""
     statement = sql.SQL("UPDATE {}.card SET content = %s, writes = writes + 1")
     connection.execute(statement.format(sql.Identifier(address.name)), [json.dumps(plain(card))])
-
-
-def graph_state(connection: Connection, name: str) -> bool | None:
-    """Whether the graph of an index can be used; None where there is none."""
-    found = connection.execute(
-        "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)",
-        [f"{name}.{schema.GRAPH}"],
-    ).fetchone()
-    return None if found is None else bool(found[0])

@@ -25,9 +25,11 @@ from syntype.errors import DataError, ResourceError, UsageError
 Connection = psycopg.Connection[tuple[Any, ...]]
 DEFAULT_NAME = "syntype"
 PGVECTOR = (0, 8)
-"""The first version that filters inside of a search over its graph."""
+"""The first version whose searches go on where a filter left too few."""
 SERVER = 14
 """The first version of PostgreSQL that all statements were written for."""
+WORK_MEMORY = "32MB"
+"""`work_mem` at least: of each sort, and each set of rows that fit a condition."""
 _NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _FORM = "postgresql://USER@HOST/DATABASE?index=NAME"
 
@@ -164,6 +166,13 @@ def _configure(connection: Connection) -> None:
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     # Each search is planned for its own conditions: a plan made once would not know how many fit.
     connection.prepare_threshold = None
+    # In the server's default of 4 MB the rows that fit two conditions cannot be told from others
+    # of their pages where a million records are, so that all of them are read.
+    connection.execute(
+        "SELECT set_config('work_mem', %s, false) "
+        "WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes(%s)",
+        [WORK_MEMORY, WORK_MEMORY],
+    )
 
 
 def pool(address: Address, most: int) -> ConnectionPool[Connection]:
@@ -181,7 +190,7 @@ def pool(address: Address, most: int) -> ConnectionPool[Connection]:
         configure=_configure,
         check=ConnectionPool.check_connection,
         timeout=30,
-        kwargs={"connect_timeout": 10, "client_encoding": "utf8"},
+        kwargs={"connect_timeout": 10, "client_encoding": "utf8", "autocommit": True},
         name=f"syntype {address.name}",
         open=True,
     )

@@ -11,6 +11,8 @@ Columns that are derived: `vector` (halfvec), `firstDay` and `lastDay` (as
 `datetime.date.toordinal` counts them; null where the date says nothing), `hasWords` (an array).
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 from psycopg import sql
 
@@ -25,14 +27,10 @@ TALLIED = tuple(dict.fromkeys((*FACETS, *NAMES)))
 """Columns whose values are counted as they are written."""
 WRITTEN = (*RECORD.names, "vector", "firstDay", "lastDay")
 """Columns of a row that is written, in their order."""
-GRAPH = "records_graph"
-"""The name of the index by which near vectors are found."""
 LONGEST = 2000
 """Bytes that an id or a value of `TALLIED` may have: what fits into an index of the server."""
 WORD_LETTERS = 64
 """Letters of a name from a word on that are kept in `words`."""
-MOST_DIMENSIONS = 4000
-"""Dimensions that pgvector's graph of `halfvec` takes."""
 
 
 _TABLES = (
@@ -155,14 +153,6 @@ def _triggers(schema: str) -> list[sql.Composed]:
     return statements
 
 
-def build_graph(schema: str) -> sql.Composed:
-    """Build the graph beside reads and writes; pgvector's own defaults for its density."""
-    return sql.SQL(
-        "CREATE INDEX CONCURRENTLY {graph} ON {schema}.records USING hnsw (vector halfvec_ip_ops) "
-        "WITH (m = 16, ef_construction = 64)"
-    ).format(graph=sql.Identifier(GRAPH), schema=sql.Identifier(schema))
-
-
 def replace_rows(schema: str) -> sql.Composed:
     """Take rows from the table `incoming`, by their ids, so that writers wait in no circle."""
     changed = [name for name in WRITTEN if name != "id"]
@@ -174,4 +164,31 @@ def replace_rows(schema: str) -> sql.Composed:
         columns=names(WRITTEN),
         changed=names(changed),
         excluded=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in changed),
+    )
+
+
+def counted_together(schema: str, columns: Sequence[str], where: sql.Composable) -> sql.Composed:
+    """A query of `column`, `value` and `n`: how many of the records that fit have each value.
+
+    The records are read once, however many columns there are.
+
+    Args:
+        schema: Of the index.
+        columns: Of `records`, of texts that are never null.
+        where: Conditions.
+    """
+    listed = [sql.Identifier(name) for name in columns]
+    cases = [
+        sql.SQL("WHEN grouping({}) = 0 THEN {}").format(one, sql.Literal(name))
+        for one, name in zip(listed, columns, strict=True)
+    ]
+    return sql.SQL(
+        'SELECT CASE {cases} END AS "column", coalesce({values}) AS value, count(*) AS n '
+        "FROM {schema}.records WHERE {where} GROUP BY GROUPING SETS ({sets})"
+    ).format(
+        cases=sql.SQL(" ").join(cases),
+        values=sql.SQL(", ").join(listed),
+        schema=sql.Identifier(schema),
+        where=where,
+        sets=sql.SQL(", ").join(sql.SQL("({})").format(one) for one in listed),
     )

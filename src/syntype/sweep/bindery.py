@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from syntype.binding.bind import Bound
+from syntype.binding.bind import Bound, check_sense
 from syntype.binding.material import Album
 from syntype.binding.stages import Bindery, Tuning, read_bound, write_bound
 from syntype.configs import Workplace
+from syntype.configs.bind import BindConfig
 from syntype.data.observations import Observations, read_observations
 from syntype.encoders.encoder import Encoder
 from syntype.encoders.from_checkpoint import save_checkpoint
@@ -46,13 +47,15 @@ def open_bindery(order: BindOrder, progress: Progress = SILENT) -> Bindery:
         progress: Where to say how far it is.
 
     Raises:
-        UsageError: A sense is of another modality than it is given as.
+        UsageError: A sense does not fit; see `loaded`.
         DataError: The observations cannot be used.
         EncoderError: The binder or a sense cannot be loaded.
         TrainingError: The warm-up diverged.
         Paused: A signal asked for a pause.
     """
-    senses = {name: loaded(name, spec, order.place) for name, spec in order.senses.items()}
+    senses = {
+        name: loaded(name, spec, order.config, order.place) for name, spec in order.senses.items()
+    }
     observations = _observations(order, progress)
     binder = _warmed(observations, order, progress)
     bindery = Bindery(observations, binder, senses, order.config, order.place, progress)
@@ -61,16 +64,18 @@ def open_bindery(order: BindOrder, progress: Progress = SILENT) -> Bindery:
     return bindery
 
 
-def loaded(name: str, spec: str, place: Workplace) -> Sense:
-    """The sense that a spec names.
+def loaded(name: str, spec: str, config: BindConfig, place: Workplace) -> Sense:
+    """The sense that a spec names, where it can be bound as that.
 
     Raises:
-        UsageError: It is of another modality than `name`.
+        UsageError: It is of another modality than `name`, or its loss wants random places that it
+            cannot be given.
         EncoderError: It cannot be loaded.
     """
     sense = load_sense(spec, place.device)
     if sense.modality != name:
         raise UsageError(f"{spec} is of {sense.modality}, not of {name}: give it as that.")
+    check_sense(sense, config)
     return sense
 
 
@@ -183,6 +188,6 @@ def _tuned(bindery: Bindery, order: BindOrder) -> Mapping[str, Sense]:
     return {
         name: bindery.projected[name]
         if spec == bindery.senses[name].name
-        else bindery.in_dimensions(loaded(name, spec, order.place))
+        else bindery.in_dimensions(loaded(name, spec, order.config, order.place))
         for name, spec in order.tuned.items()
     }

@@ -101,7 +101,7 @@ def bind_space(
             f"--compare names {unbound[0]}, and none is bound that it could be compared with: give "
             f"--{unbound[0]} too."
         )
-    others = [loaded(name, spec, place) for name, spec in pairs]
+    others = [loaded(name, spec, config, place) for name, spec in pairs]
     order = BindOrder(data, encoder, config, place, senses, samples)
     bindery = open_bindery(order, progress)
     asked = {

@@ -1,0 +1,141 @@
+"""The cells of an index on a server: how many there should be, which there are, and their making.
+
+They are a pgvector index of the kind IVFFlat over the vectors, called `records_cells_` and how many
+there are. pgvector takes the centres by k-means of 50 records a cell (Elkan 2003), each record goes
+into the cell of its nearest centre, and so does each later one by itself. When the records have so
+grown that cells are too large, others are made beside them, and theirs are dropped afterwards.
+
+Legend: d dimensions, s records that k-means sees.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from syntype.search.postgres_link import Connection
+
+CELLS_FROM = 10_000
+"""Records from which on there are cells; fewer are all compared."""
+MOST_CELLS = 32_768
+"""That pgvector makes."""
+MOST_DIMENSIONS = 4000
+"""That pgvector's cells of `halfvec` take."""
+MEMORY = "1GB"
+"""For making cells, where the server's own `maintenance_work_mem` is less."""
+_NAME = "records_cells_"
+_GROWN = 1.5  # times as many cells as there are, that are worth making them anew
+_SEEN, _LEAST_SEEN = 50, 10_000  # records a cell, and at least, that pgvector's k-means sees
+
+
+class Cells(NamedTuple):
+    """Cells that are there.
+
+    Attributes:
+        name: Of their index on the server.
+        n: How many.
+        ready: Whether they can be searched; those of a build that was killed cannot.
+    """
+
+    name: str
+    n: int
+    ready: bool
+
+
+def select_cells(connection: Connection, schema: str) -> psycopg.Cursor[Any]:
+    """Ask for the cells of an index, the most first; each row is one of `Cells`."""
+    return connection.execute(
+        "SELECT relname, option_value::integer, indisvalid FROM pg_index "
+        "JOIN pg_class AS one ON one.oid = indexrelid JOIN pg_am ON pg_am.oid = relam "
+        "CROSS JOIN LATERAL pg_options_to_table(reloptions) "
+        "WHERE indrelid = to_regclass(%s) AND amname = 'ivfflat' AND option_name = 'lists' "
+        "ORDER BY 2 DESC, 1",
+        [f"{schema}.records"],
+    )
+
+
+def ready(there: Iterable[Any]) -> Cells | None:
+    """Of rows of `select_cells` the cells that a search goes through; None where there are none."""
+    return next((cells for cells in map(Cells._make, there) if cells.ready), None)
+
+
+def how_many(n_records: int, dim: int, memory: int) -> int:
+    """Cells for so many records: 2 sqrt(n), or what so much memory allows.
+
+    Args:
+        n_records: Of the index.
+        dim: d.
+        memory: Bytes that k-means may take.
+    """
+    wanted = min(max(int(2 * n_records**0.5), 1), MOST_CELLS)
+    while wanted > 1 and bytes_of_kmeans(wanted, dim) > memory:
+        wanted = int(0.95 * wanted)
+    return wanted
+
+
+def bytes_of_kmeans(n_cells: int, dim: int) -> int:
+    """What pgvector's k-means takes: samples, centres, and a bound for each pair of the two."""
+    seen, one = max(_SEEN * n_cells, _LEAST_SEEN), 2 * dim + 8
+    arrays = seen * one + 2 * n_cells * one + 4 * n_cells * dim
+    bounds = 4 * seen * n_cells + 8 * seen + 4 * n_cells**2 + 12 * n_cells
+    return int(1.05 * (arrays + bounds))
+
+
+def make_cells(
+    connection: Connection, schema: str, dim: int, cells_from: int, memory: str, workers: int | None
+) -> None:
+    """Make cells where there are none or too few, and count the planner's statistics anew.
+
+    Args:
+        connection: Outside of transactions.
+        schema: Of the index.
+        dim: d.
+        cells_from: Records from which on there are cells.
+        memory: See `PostgresIndex.build`.
+        workers: Likewise.
+    """
+    ((bytes_free,),) = connection.execute(
+        "SELECT pg_size_bytes(set_config('maintenance_work_mem', CASE WHEN %s <> '' THEN %s "
+        "WHEN pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes(%s) THEN %s "
+        "ELSE current_setting('maintenance_work_mem') END, false))",
+        [memory, memory, MEMORY, MEMORY],
+    ).fetchall()
+    if workers is not None:
+        connection.execute(
+            "SELECT set_config('max_parallel_maintenance_workers', %s, false)", [str(workers)]
+        )
+    # Others that build are waited for without a transaction, which the build waits for.
+    lock = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+    while connection.execute(lock, [f"syntype {schema} {_NAME}"]).fetchone() != (True,):
+        time.sleep(0.2)
+    table = sql.Identifier(schema, "records")
+    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
+    ((n_records,),) = connection.execute(
+        sql.SQL("SELECT count(*) FROM {}").format(table)
+    ).fetchall()
+    there = [Cells(*row) for row in select_cells(connection, schema)]
+    for cells in there:
+        if not cells.ready:
+            _drop(connection, schema, cells)
+    old = [cells for cells in there if cells.ready]
+    n_cells = how_many(n_records, dim, bytes_free)
+    if n_records < cells_from or (old and n_cells < _GROWN * old[0].n):
+        return
+    connection.execute(
+        sql.SQL(
+            "CREATE INDEX CONCURRENTLY {name} ON {table} USING ivfflat (vector halfvec_ip_ops) "
+            "WITH (lists = {n_cells})"
+        ).format(
+            name=sql.Identifier(f"{_NAME}{n_cells}"), table=table, n_cells=sql.Literal(n_cells)
+        )
+    )
+    for cells in old:
+        _drop(connection, schema, cells)
+
+
+def _drop(connection: Connection, schema: str, cells: Cells) -> None:
+    connection.execute(
+        sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(schema, cells.name))
+    )
