@@ -90,8 +90,8 @@ class World:
         return self._random(3).permutation(sizes / sizes.sum())
 
     @cached_property
-    def _centres(self) -> np.ndarray:
-        """Of species."""
+    def centres(self) -> np.ndarray:
+        """Of species, (species, d)."""
         random = self._random(4)
         families = _noise(random, int(self.family_of.max()) + 1, self.dim)
         family_of_genus = np.zeros(int(self.genus_of.max()) + 1, int)
@@ -120,7 +120,7 @@ class World:
     def _vectors(self, random: np.random.Generator, species: np.ndarray) -> np.ndarray:
         low = _unit(random.standard_normal((len(species), 24)).astype(np.float32))
         return _unit(
-            self._centres[species]
+            self.centres[species]
             + 0.5 * _unit(low @ self._directions)
             + 0.6 * _noise(random, len(species), self.dim)
         )
