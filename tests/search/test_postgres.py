@@ -429,6 +429,44 @@ def test_cells_are_made_once_and_again_where_a_build_was_killed_or_records_doubl
         assert there() == [("records_cells_63", True)]
 
 
+def test_records_may_lie_in_partitions_that_were_made_by_hand() -> None:
+    effort = Effort(exact_rows=0, first=200, cost=1e9, cells_from=1)
+    index, naive = create_postgres(postgres_url(), card(), effort), MemoryIndex(DIM)
+    name = index._address.name
+    do(f"ALTER TABLE {name}.records RENAME TO plain")
+    do(f"CREATE TABLE {name}.records (LIKE {name}.plain INCLUDING ALL) PARTITION BY HASH (id)")
+    for part in range(2):
+        do(
+            f"CREATE TABLE {name}.part{part} PARTITION OF {name}.records "
+            f"FOR VALUES WITH (MODULUS 2, REMAINDER {part})"
+        )
+    do(f"DROP TABLE {name}.plain")
+    for event, tables in (
+        ("insert", "NEW TABLE AS fresh"),
+        ("update", "NEW TABLE AS fresh OLD TABLE AS gone"),
+        ("delete", "OLD TABLE AS gone"),
+    ):
+        do(
+            f"CREATE TRIGGER count_{event} AFTER {event} ON {name}.records REFERENCING {tables} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}.count_{event}()"
+        )
+    with closing(index):
+        table = synthetic_records(400)
+        for one in (index, naive):
+            one.upsert(table, clustered_vectors(table, DIM))
+        do(
+            f"CREATE INDEX records_cells_4 ON {name}.records "
+            "USING ivfflat (vector halfvec_ip_ops) WITH (lists = 4)"
+        )
+        do(f"ANALYZE {name}.records")
+        index.build()
+        assert index.n_cells == 4, "what was made by hand stays"
+        for where in (Where(), Where(equal={"class": ("Insecta",)})):
+            (found,), (wanted,) = (one.search(vectors(1), 5, where) for one in (index, naive))
+            assert [hit.id for hit in found] == [hit.id for hit in wanted]
+            assert index.facets(["class", "sex"], where) == naive.facets(["class", "sex"], where)
+
+
 def test_as_many_cells_are_made_as_memory_allows() -> None:
     assert how_many(1_000_000, 512, 2**30) == 2000
     fewer = how_many(1_000_000, 512, 2**26)

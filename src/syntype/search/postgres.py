@@ -45,7 +45,7 @@ from syntype.search.postgres_link import (
 from syntype.search.postgres_near import USUAL, Effort, Seeker
 from syntype.search.postgres_rows import beginnings, refuse_unfit, write_rows
 from syntype.search.postgres_where import condition, storable
-from syntype.search.records import FACETS, RECORD, conform_records
+from syntype.search.records import RECORD, conform_records
 from syntype.search.remembered import Remembered
 from syntype.search.where import EVERYTHING, Where
 
@@ -227,8 +227,8 @@ class PostgresIndex(Index):
     @override
     def count(self, where: Where = EVERYTHING) -> int:
         if where.empty:
-            statement = 'SELECT coalesce(sum(n), 0)::bigint FROM {schema}.tally WHERE "column" = %s'
-            return int(self._all(statement, [FACETS[0]])[0][0])
+            with self._transaction() as connection:
+                return schema.n_records(connection, self._address.name)
         made, values = condition(where)
         statement = "SELECT count(*) FROM {schema}.records WHERE {where}"
         return int(self._counted(statement, values, where=made)[0][0])
@@ -315,10 +315,10 @@ class PostgresIndex(Index):
 
     @override
     def build(self, *, memory: str = "", workers: int | None = None) -> None:
-        """Make the cells that searches go through, and count the planner's statistics anew.
+        """Make the cells that searches go through, where there are none or the records doubled.
 
-        Worth its time when many records have come; records are read and written meanwhile, and
-        cells take in later ones by themselves. Made again where the records have more than doubled.
+        Records are read and written meanwhile, and cells take in later ones by themselves. It ends
+        at once where there is nothing to do.
 
         Args:
             memory: `maintenance_work_mem` of the server, as in "8GB": the more, the more cells

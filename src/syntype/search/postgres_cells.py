@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from syntype.search.postgres_link import Connection
+from syntype.search.postgres_schema import n_records
 
 CELLS_FROM = 10_000
 """Records from which on there are cells; fewer are all compared."""
@@ -86,7 +87,9 @@ def bytes_of_kmeans(n_cells: int, dim: int) -> int:
 def make_cells(
     connection: Connection, schema: str, dim: int, cells_from: int, memory: str, workers: int | None
 ) -> None:
-    """Make cells where there are none or too few, and count the planner's statistics anew.
+    """Make cells where there are none or too few, with the planner's statistics.
+
+    Of a table in partitions they are made by hand: the server makes none beside reads and writes.
 
     Args:
         connection: Outside of transactions.
@@ -96,33 +99,24 @@ def make_cells(
         memory: See `PostgresIndex.build`.
         workers: Likewise.
     """
-    ((bytes_free,),) = connection.execute(
-        "SELECT pg_size_bytes(set_config('maintenance_work_mem', CASE WHEN %s <> '' THEN %s "
-        "WHEN pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes(%s) THEN %s "
-        "ELSE current_setting('maintenance_work_mem') END, false))",
-        [memory, memory, MEMORY, MEMORY],
-    ).fetchall()
-    if workers is not None:
-        connection.execute(
-            "SELECT set_config('max_parallel_maintenance_workers', %s, false)", [str(workers)]
-        )
+    if _is_partitioned(connection, schema):
+        return
     # Others that build are waited for without a transaction, which the build waits for.
     lock = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
     while connection.execute(lock, [f"syntype {schema} {_NAME}"]).fetchone() != (True,):
         time.sleep(0.2)
-    table = sql.Identifier(schema, "records")
-    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
-    ((n_records,),) = connection.execute(
-        sql.SQL("SELECT count(*) FROM {}").format(table)
-    ).fetchall()
+    bytes_free = _set_up(connection, memory, workers)
     there = [Cells(*row) for row in select_cells(connection, schema)]
     for cells in there:
         if not cells.ready:
             _drop(connection, schema, cells)
     old = [cells for cells in there if cells.ready]
-    n_cells = how_many(n_records, dim, bytes_free)
-    if n_records < cells_from or (old and n_cells < _GROWN * old[0].n):
+    n = n_records(connection, schema)
+    n_cells = how_many(n, dim, bytes_free)
+    if n < cells_from or (old and n_cells < _GROWN * old[0].n):
         return
+    table = sql.Identifier(schema, "records")
+    connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
     connection.execute(
         sql.SQL(
             "CREATE INDEX CONCURRENTLY {name} ON {table} USING ivfflat (vector halfvec_ip_ops) "
@@ -133,6 +127,28 @@ def make_cells(
     )
     for cells in old:
         _drop(connection, schema, cells)
+
+
+def _is_partitioned(connection: Connection, schema: str) -> bool:
+    kind = connection.execute(
+        "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)", [f"{schema}.records"]
+    ).fetchone()
+    return kind is not None and kind[0] == "p"
+
+
+def _set_up(connection: Connection, memory: str, workers: int | None) -> int:
+    """Give a connection what a build may take; its bytes."""
+    if workers is not None:
+        connection.execute(
+            "SELECT set_config('max_parallel_maintenance_workers', %s, false)", [str(workers)]
+        )
+    ((found,),) = connection.execute(
+        "SELECT pg_size_bytes(set_config('maintenance_work_mem', CASE WHEN %s <> '' THEN %s "
+        "WHEN pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes(%s) THEN %s "
+        "ELSE current_setting('maintenance_work_mem') END, false))",
+        [memory, memory, MEMORY, MEMORY],
+    ).fetchall()
+    return int(found)
 
 
 def _drop(connection: Connection, schema: str, cells: Cells) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from psycopg import sql
 
+from syntype.search.postgres_link import Connection
 from syntype.search.records import FACETS, RECORD
 from syntype.taxonomy.taxon import RANKS
 
@@ -58,6 +59,7 @@ _TABLES = (
         PRIMARY KEY (word, "column", value))""",
     'CREATE INDEX ON {schema}.records ("decimalLatitude", "decimalLongitude")',
     'CREATE INDEX ON {schema}.records ("firstDay", "lastDay")',
+    'CREATE INDEX ON {schema}.records ("lastDay", "firstDay")',
 )
 
 
@@ -192,3 +194,12 @@ def counted_together(schema: str, columns: Sequence[str], where: sql.Composable)
         where=where,
         sets=sql.SQL(", ").join(sql.SQL("({})").format(one) for one in listed),
     )
+
+
+def n_records(connection: Connection, schema: str) -> int:
+    """How many records there are, by the tally."""
+    statement = 'SELECT coalesce(sum(n), 0)::bigint FROM {}.tally WHERE "column" = %s'
+    found = connection.execute(
+        sql.SQL(statement).format(sql.Identifier(schema)), [TALLIED[0]]
+    ).fetchall()
+    return int(found[0][0])

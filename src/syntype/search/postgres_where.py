@@ -34,8 +34,13 @@ def condition(where: Where) -> tuple[sql.Composable, list[Any]]:
         values += given
     if where.dated:
         first, last = where.days
-        parts.append(sql.SQL('"firstDay" <= %s AND "lastDay" >= %s'))
-        values += [last, first]
+        # What is not limited is not asked for, so that one index has what is left in a row.
+        if where.until:
+            parts.append(sql.SQL('"firstDay" <= %s'))
+            values.append(last)
+        if where.since:
+            parts.append(sql.SQL('"lastDay" >= %s'))
+            values.append(first)
     if where.has:
         parts.append(sql.SQL('"hasWords" @> %s::text[]'))
         values.append(list(where.has))
