@@ -83,7 +83,9 @@ class MemoryIndex(Index):
         self._n_writes += bool(there)
         return len(there)
 
-    def search(self, queries: np.ndarray, n: int, where: Where = EVERYTHING) -> list[list[Hit]]:
+    def search(
+        self, queries: np.ndarray, n: int, where: Where = EVERYTHING, *, far: bool = False
+    ) -> list[list[Hit]]:
         if queries.ndim != 2 or queries.shape[1] != self._card.dim:
             raise VectorError(f"Queries of {self._card.dim} dimensions are wanted.")
         ids = self._fitting(where)

@@ -18,7 +18,7 @@ from syntype.search.answering import (
 )
 from syntype.search.asking import Asker
 from syntype.search.calibration import Calibration
-from syntype.search.question import Question
+from syntype.search.question import At, Question
 from syntype.search.records import conform_records
 from syntype.search.where import Where
 
@@ -299,6 +299,32 @@ def test_nothing_close_is_said_of_the_best_hit_on_every_page() -> None:
             )
             assert first.nothing_close == second.nothing_close == said
     assert not answer(index, query(), where=Where(equal={"sex": ("none",)})).nothing_close
+
+
+@pytest.mark.parametrize(
+    ("question", "far"),
+    [
+        (Question(likes=(("a", 1.0),)), False),
+        (Question(pictures=((b"", 1.0),)), False),
+        (Question(likes=(("a", 1.0),), texts=(("red", 1.0),)), True),
+        (Question(likes=(("a", 1.0),), unlike_texts=(("red", 1.0),)), True),
+        (Question(places=(At(latitude=1.0, longitude=2.0),)), True),
+    ],
+)
+def test_the_index_is_told_what_lies_far_from_every_picture(question: Question, far: bool) -> None:
+    index, told = index_of(), []
+    real = index.search
+
+    def search(*given, far: bool):
+        told.append(far)
+        return real(*given, far=far)
+
+    index.search = search  # type: ignore[method-assign]
+
+    asker = Asker(index.card)
+    asker.vector = lambda question, index: query()  # type: ignore[method-assign]
+    ask(index, asker, question)
+    assert told == [far]
 
 
 def test_records_that_go_while_they_are_looked_up_are_left_out() -> None:

@@ -429,6 +429,23 @@ def test_cells_are_made_once_and_again_where_a_build_was_killed_or_records_doubl
         assert there() == [("records_cells_63", True)]
 
 
+def test_more_cells_are_searched_for_what_lies_far_from_all_records() -> None:
+    effort = Effort(exact_rows=0, first=1, cells=1, cost=1e9, cells_from=1, far=40)
+    index, naive = filled(postgres_url(), effort)
+    asked = vectors(40, seed=5)
+    with closing(index):
+        index.build()
+        assert index.n_cells == 40
+
+        def recall(far: bool) -> float:
+            found, best = index.search(asked, 10, far=far), naive.search(asked, 10)
+            ids = [[{hit.id for hit in hits} for hits in of] for of in (found, best)]
+            return float(np.mean([len(one & true) / 10 for one, true in zip(*ids, strict=True)]))
+
+        assert recall(False) < 0.9
+        assert recall(True) == 1
+
+
 def test_records_may_lie_in_partitions_that_were_made_by_hand() -> None:
     effort = Effort(exact_rows=0, first=200, cost=1e9, cells_from=1)
     index, naive = create_postgres(postgres_url(), card(), effort), MemoryIndex(DIM)

@@ -20,6 +20,20 @@ def test_a_search_by_words_is_in_the_order_of_similarity(client) -> None:
     ].keys()
 
 
+def test_the_index_is_told_that_words_lie_far_from_pictures(client, monkeypatch) -> None:
+    index, told = client.app.state.desk.index, []
+    real = index.search
+
+    def search(*given, far: bool):
+        told.append(far)
+        return real(*given, far=far)
+
+    monkeypatch.setattr(index, "search", search)
+    assert client.get("/api/v1/search?text=far+from+pictures").status_code == 200
+    assert client.get("/api/v1/search?like=cabinet/plain&n=11").status_code == 200
+    assert told == [True, False]
+
+
 def test_form_multipart_json_and_query_ask_the_same(client) -> None:
     asked = {"text": ["gull", "water"], "weight": ["1", "0.5"], "family": ["Laridae"], "n": "5"}
     by_query = client.get("/api/v1/search", params=asked).json()

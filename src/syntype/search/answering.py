@@ -131,6 +131,7 @@ def ask(
         after=after,
         calibration=calibration if question.comparable else None,
         without=question.named,
+        far=question.far,
     )
 
 
@@ -145,6 +146,7 @@ def answer(
     after: str = "",
     calibration: Calibration | None = None,
     without: Collection[str] = (),
+    far: bool = False,
 ) -> Answer:
     """The records that are most like a vector, of those that fit.
 
@@ -158,6 +160,7 @@ def answer(
         after: `Answer.next` of the page before, or "".
         calibration: What similarities mean; None leaves closeness open.
         without: Ids that are no answers: the examples that were given.
+        far: Whether the vector lies far from every record (`Question.far`).
 
     Raises:
         UsageError: An option is out of range, or contradicts another; or `after` is broken, or of
@@ -168,7 +171,7 @@ def answer(
     cursor = Cursor.read(after, mark) if after else None
     if vector is None:
         return _browsed(index, n, where, mark, cursor)
-    search = _Search(index, vector, where, frozenset(without))
+    search = _Search(index, vector, where, frozenset(without), far)
     if group:
         page = _grouped(search, n, group, mark, cursor)
     elif diversity:
@@ -214,6 +217,7 @@ class _Search:
         vector: What is asked.
         where: Conditions.
         without: Ids that are no answers.
+        far: Whether the vector lies far from every record.
         best: The largest similarity that was met.
     """
 
@@ -221,12 +225,13 @@ class _Search:
     vector: Float32[np.ndarray, "d"]
     where: Where
     without: frozenset[str]
+    far: bool
     best: float | None = None
 
     def hits(self, n: int) -> tuple[list[Hit], bool]:
         """The best n that are answers, and whether there may be more."""
         depth = n + len(self.without)
-        (hits,) = self.index.search(self.vector[None], depth, self.where)
+        (hits,) = self.index.search(self.vector[None], depth, self.where, far=self.far)
         answers = [hit for hit in hits if hit.id not in self.without]
         if answers:
             self.best = answers[0].similarity

@@ -156,7 +156,12 @@ class EmbeddedIndex(Index):
 
     @override
     def search(
-        self, queries: Float32[np.ndarray, "q d"], n: int, where: Where = EVERYTHING
+        self,
+        queries: Float32[np.ndarray, "q d"],
+        n: int,
+        where: Where = EVERYTHING,
+        *,
+        far: bool = False,  # the finder sees it by itself
     ) -> list[list[Hit]]:
         if queries.ndim != 2 or queries.shape[1] != self._content["dim"]:
             raise VectorError(

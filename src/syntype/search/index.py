@@ -149,7 +149,12 @@ class Index(ABC):
 
     @abstractmethod
     def search(
-        self, queries: Float32[np.ndarray, "q d"], n: int, where: Where = EVERYTHING
+        self,
+        queries: Float32[np.ndarray, "q d"],
+        n: int,
+        where: Where = EVERYTHING,
+        *,
+        far: bool = False,
     ) -> list[list[Hit]]:
         """The records most similar to each query, of those that fit, the best first.
 
@@ -157,6 +162,8 @@ class Index(ABC):
             queries: Unit vectors.
             n: How many at most.
             where: Conditions.
+            far: Whether they lie far from every record (`Question.far`), so that more of them must
+                be looked at. A hint: exact answers are the same.
         """
 
     @abstractmethod

@@ -176,7 +176,12 @@ class PostgresIndex(Index):
 
     @override
     def search(
-        self, queries: Float32[np.ndarray, "q d"], n: int, where: Where = EVERYTHING
+        self,
+        queries: Float32[np.ndarray, "q d"],
+        n: int,
+        where: Where = EVERYTHING,
+        *,
+        far: bool = False,
     ) -> list[list[Hit]]:
         if queries.ndim != 2 or queries.shape[1] != self._dim:
             raise VectorError(
@@ -185,7 +190,8 @@ class PostgresIndex(Index):
         if n < 1:
             return [[] for _ in queries]
         with self._transaction() as connection:
-            return Seeker(self._address.name, self._effort, n, where).search(connection, queries)
+            effort = self._effort.further() if far else self._effort
+            return Seeker(self._address.name, effort, n, where).search(connection, queries)
 
     @override
     def browse(self, n: int, where: Where = EVERYTHING, after: str = "") -> list[str]:

@@ -10,7 +10,7 @@ records fit.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -44,6 +44,8 @@ class Effort:
             goes on to further cells where those that fit lie elsewhere than the query.
         cost: Of a record of the table in records of a cell. The cells are left when they have cost
             as much as comparing all that fit.
+        far: Times as many cells and as many records that fit are looked at for a query that lies
+            far from all records.
         cells_from: Records from which on `PostgresIndex.build` makes cells.
     """
 
@@ -52,7 +54,12 @@ class Effort:
     first: int = 800
     taken: int = 100
     cost: float = 4.0
+    far: int = 4
     cells_from: int = CELLS_FROM
+
+    def further(self) -> "Effort":
+        """The effort for a query that lies far from all records."""
+        return replace(self, cells=self.far * self.cells, first=self.far * self.first)
 
     def few(self, n: int, n_all: float) -> int:
         """Of how many records that fit all are compared, where n of `n_all` are wanted."""

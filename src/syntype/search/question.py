@@ -137,6 +137,12 @@ class Question:
         return alone and bool(self.pictures or self.likes)
 
     @property
+    def far(self) -> bool:
+        """Whether it lies far from every record, as words do, or anything that is no picture."""
+        parts = (self.texts, self.unlike_texts, self.sounds, self.places, self.climates)
+        return any(parts)
+
+    @property
     def named(self) -> tuple[str, ...]:
         """Ids of the records that it names; they are no answers to it."""
         return tuple(dict.fromkeys(id_ for id_, _ in (*self.likes, *self.unlikes)))

@@ -92,6 +92,7 @@ async def found_by(desk: Desk, search: Search) -> Answer:
         after=search.after,
         calibration=desk.view.calibration if question.comparable else None,
         without=question.named,
+        far=question.far,
     )
 
 
