@@ -34,6 +34,7 @@ class Mix:
         truths: Kind to the rows that are the answers, (q, k).
         family: Number of the family that is filtered by.
         days: Of the condition on the date, (q,).
+        facets: Whether facets are counted too.
     """
 
     rows: np.ndarray
@@ -42,11 +43,12 @@ class Mix:
     truths: Mapping[str, np.ndarray]
     family: int
     days: np.ndarray
+    facets: bool = True
 
     @property
     def kinds(self) -> list[str]:
         """All kinds of requests."""
-        return [*self.filters, FACETS]
+        return [*self.filters, *[FACETS] * self.facets]
 
     def facet(self, number: int) -> dict[str, str]:
         """The filter under which facets are counted, one that nobody asked before."""
@@ -57,7 +59,8 @@ class Mix:
     def drawn(self, seed: int, n: int) -> list[tuple[str, int]]:
         """Requests at random: kind and number of the question."""
         random = np.random.default_rng([10, seed])
-        weights = np.array(_WEIGHTS) / sum(_WEIGHTS)
+        weights = np.array(_WEIGHTS[: len(self.kinds)])
+        weights = weights / weights.sum()
         kinds = random.choice(len(weights), n, p=weights)
         numbers = random.integers(0, len(self.rows), n)
         facets = random.integers(0, 2**31, n)
@@ -72,7 +75,7 @@ class Mix:
         truths = {f"t{number}": rows for number, rows in enumerate(self.truths.values())}
         np.savez(folder / "mix.npz", rows=self.rows, vectors=self.vectors, days=self.days, **truths)
         (folder / "mix.json").write_text(
-            json.dumps({"filters": self.filters, "family": self.family})
+            json.dumps({"filters": self.filters, "family": self.family, "facets": self.facets})
         )
 
     @classmethod
@@ -88,6 +91,7 @@ class Mix:
                 truths,
                 words["family"],
                 kept["days"],
+                words["facets"],
             )
 
 

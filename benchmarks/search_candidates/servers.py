@@ -40,7 +40,7 @@ def museum_server(folder: Path) -> Any:
     mega = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     workers = max((os.cpu_count() or 1) - 1, 1)
     settings = {
-        "shared_buffers": f"{mega // 4}MB",
+        "shared_buffers": f"{mega * 2 // 5}MB",
         "effective_cache_size": f"{mega * 3 // 4}MB",
         "maintenance_work_mem": f"{mega // 3}MB",
         "max_parallel_maintenance_workers": str(workers),

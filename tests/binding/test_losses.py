@@ -19,6 +19,7 @@ from syntype.binding.losses import (
 )
 from syntype.configs.bind import Loss
 from syntype.errors import UsageError
+from syntype.training.contrast import clip_loss
 
 LOSSES = ("hard-negative", "supcon", "supcon-mean", "symmetric", "siglip")
 
@@ -207,4 +208,4 @@ def test_supcon_is_not_divided_as_published():
     one = torch.zeros(4, dtype=torch.int64)
     scale = torch.tensor(5.0, dtype=torch.float64)
     summed = supcon_loss(images, others, scale, one)
-    np.testing.assert_allclose(summed, 4 * supcon_loss(images, others, scale, one, average=True))
+    np.testing.assert_allclose(summed, 4 * clip_loss(images, others, scale, one, "positives"))

@@ -76,7 +76,7 @@ def _url(folder: Path) -> str:
     return postgres_url()
 
 
-_ALWAYS_CELLS = {"exact_rows": 0, "first": 1, "cost": 1e9, "cells_from": 1}
+_ALWAYS_CELLS = {"exact_rows": 0, "held": 0.0, "cost": 1e9, "cells_from": 1}
 ENGINES = {
     "postgres": Engine(create=_create_postgres, open=_open_postgres, place=_url),
     # The same where every search goes through cells, however few records there are.

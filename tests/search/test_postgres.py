@@ -20,9 +20,17 @@ from fakes.collection import clustered_vectors, synthetic_records
 from fakes.memory_index import NAMES, MemoryIndex, fits
 from fakes.postgres_server import GUARDED, PASSWORD, postgres_url, server_url, socket_folder
 from syntype.errors import DataError, DataNotFoundError, ResourceError, UsageError, VectorError
+from syntype.search import postgres_cells
 from syntype.search.index import Card, Index
 from syntype.search.postgres import PostgresIndex, create_postgres, exists_postgres, open_postgres
-from syntype.search.postgres_cells import MOST_CELLS, bytes_of_kmeans, how_many
+from syntype.search.postgres_cells import (
+    MOST_CELLS,
+    Cells,
+    bytes_of_kmeans,
+    how_many,
+    ready,
+    select_cells,
+)
 from syntype.search.postgres_link import address_of
 from syntype.search.postgres_near import USUAL, Effort
 from syntype.search.postgres_rows import beginnings
@@ -336,7 +344,8 @@ def test_what_is_written_by_hand_is_counted_too(index: PostgresIndex) -> None:
 
 def filled(url: str, effort: Effort, n: int = 400) -> tuple[PostgresIndex, MemoryIndex]:
     table = synthetic_records(n)
-    index, naive = create_postgres(url, card(), effort, connections=4), MemoryIndex(DIM)
+    # Of one connection, whose statistics `cell_scans` flushes.
+    index, naive = create_postgres(url, card(), effort, connections=1), MemoryIndex(DIM)
     for one in (index, naive):
         one.upsert(table, clustered_vectors(table, DIM))
     return index, naive
@@ -383,7 +392,7 @@ def test_few_records_have_no_cells() -> None:
 
 
 def test_n_are_found_though_the_cells_gave_too_few() -> None:
-    effort = Effort(exact_rows=0, first=1, taken=1000, cost=1e9, cells_from=1)
+    effort = Effort(exact_rows=0, held=0.0, taken=1000, cost=1e9, cells_from=1)
     index, naive = filled(postgres_url(), effort)
     with closing(index):
         index.build()
@@ -430,12 +439,13 @@ def test_cells_are_made_once_and_again_where_a_build_was_killed_or_records_doubl
 
 
 def test_more_cells_are_searched_for_what_lies_far_from_all_records() -> None:
-    effort = Effort(exact_rows=0, first=1, cells=1, cost=1e9, cells_from=1, far=40)
+    effort = Effort(exact_rows=0, held=0.0, cells=1, cost=1e9, cells_from=1, far=40)
     index, naive = filled(postgres_url(), effort)
     asked = vectors(40, seed=5)
     with closing(index):
         index.build()
         assert index.n_cells == 40
+        do(f"UPDATE {index._address.name}.cells SET searched = 1")
 
         def recall(far: bool) -> float:
             found, best = index.search(asked, 10, far=far), naive.search(asked, 10)
@@ -447,7 +457,7 @@ def test_more_cells_are_searched_for_what_lies_far_from_all_records() -> None:
 
 
 def test_records_may_lie_in_partitions_that_were_made_by_hand() -> None:
-    effort = Effort(exact_rows=0, first=200, cost=1e9, cells_from=1)
+    effort = Effort(exact_rows=0, cells=4, cost=1e9, cells_from=1)
     index, naive = create_postgres(postgres_url(), card(), effort), MemoryIndex(DIM)
     name = index._address.name
     do(f"ALTER TABLE {name}.records RENAME TO plain")
@@ -493,15 +503,48 @@ def test_as_many_cells_are_made_as_memory_allows() -> None:
 
 
 @given(
-    st.integers(1, 2000), st.floats(1, 1e8), st.floats(1, 1e8), st.integers(1, MOST_CELLS)
-)  # fmt: skip
-def test_the_fewer_records_fit_the_more_cells_are_searched(n, fitting, rest, cells) -> None:
-    n_all = fitting + rest
-    first, most = USUAL.probes(n, fitting, n_all, cells)
-    assert 1 <= first <= most <= cells
-    assert first >= min(USUAL.cells, cells)
-    assert first == cells or first * fitting / cells >= min(4 * n, USUAL.first) - 1e-6
-    assert USUAL.probes(n, fitting / 2, n_all, cells)[0] >= first
+    st.integers(1, 2000),
+    st.floats(1, 1e8),
+    st.floats(1, 1e8),
+    st.integers(1, MOST_CELLS),
+    st.integers(0, 256),
+    st.booleans(),
+)
+def test_the_fewer_records_fit_the_more_cells_are_searched(
+    n, fitting, rest, k, searched, far
+) -> None:
+    n_all, cells = fitting + rest, Cells("", k, True, searched)
+    base = USUAL.base(cells, far=far)
+    assert base == max(USUAL.cells, searched) * (USUAL.far if far else 1)
+    first, most = USUAL.probes(n, fitting, n_all, base, cells)
+    assert min(base, k) <= first <= most <= k
+    looked_at = first * fitting / k
+    assert first == k or looked_at >= max(USUAL.held * base * n_all / k, 4 * n) * (1 - 1e-9)
+    assert USUAL.probes(n, fitting / 2, n_all, base, cells)[0] >= first
+
+
+def test_how_many_cells_must_be_searched_is_measured(monkeypatch) -> None:
+    monkeypatch.setattr(postgres_cells, "_TRIED", (1, 4, 16, 64))
+    found, n = {}, 3000
+    table = synthetic_records(n)
+    near = np.repeat(vectors(300, seed=3), 10, axis=0) + 0.001 * vectors(n, seed=4)
+    for name, given_ in (
+        ("clusters", near / np.linalg.norm(near, axis=1, keepdims=True)),
+        ("evenly", vectors(n, seed=5)),
+    ):
+        made = create_postgres(postgres_url(), card(), Effort(exact_rows=0, cells=1, cells_from=1))
+        with closing(made) as index:
+            index.upsert(table, given_.astype(np.float32))
+            index.build()
+            with index._transaction() as connection:
+                cells = ready(select_cells(connection, index._address.name))
+            assert cells.n == 109
+            found[name] = cells.searched
+            asked = given_[:40].astype(np.float32)
+            best = np.sort(asked @ given_.T, axis=1)[:, -10:][:, ::-1]
+            hits = [[hit.similarity for hit in of] for of in index.search(asked, 10)]
+            assert np.mean(np.abs(np.array(hits) - best) < 1e-3) > 0.95
+    assert found["clusters"] < found["evenly"] < 64
 
 
 # Pure functions

@@ -92,9 +92,10 @@ def binding_loss(
     if loss == "siglip":
         bias = temperature[1, 0]
         return siglip_loss(images, others, scale, bias, species, "positives", rows, cells)
-    if loss in ("supcon", "supcon-mean"):
-        average = loss == "supcon-mean"
-        return supcon_loss(images, others, scale, species, average=average, rows=rows, cells=cells)
+    if loss == "supcon-mean":
+        return clip_loss(images, others, scale, species, "positives", rows, cells)
+    if loss == "supcon":
+        return supcon_loss(images, others, scale, species, rows=rows, cells=cells)
     if background is None:
         raise UsageError(
             "The loss hard-negative wants random background vectors, and this sense has none. "
@@ -173,7 +174,6 @@ def supcon_loss(
     scale: Float[Tensor, ""],
     species: Int[Tensor, "n"],
     *,
-    average: bool = False,
     rows: slice | None = None,
     cells: int = CELLS,
 ) -> Float[Tensor, ""]:
@@ -184,12 +184,11 @@ def supcon_loss(
         others: Vectors of any length.
         scale: By which cosines are multiplied.
         species: Of each pair; all pairs of one are positives.
-        average: Divide each sample's sum by its number of positives, which is not as published.
         rows: The share of the pairs that is summed up; None stands for all.
         cells: Cosines held at a time.
     """
     images, others = unit_rows(images), unit_rows(others)
-    there = partial(_positive_rows, species=species, average=average)
+    there = partial(_positive_rows, species=species)
     total = by_blocks(there, images, others, scale, rows, cells)
     total = total + by_blocks(there, others, images, scale, rows, cells)
     return total / (2 * len(images))
@@ -202,9 +201,7 @@ def _positive_rows(
     places: Int[Tensor, "r"],
     *,
     species: Int[Tensor, "n"],
-    average: bool,
 ) -> Float[Tensor, ""]:
     log_share = functional.log_softmax(scale * (own @ others.T), dim=1)
     alike = species[places][:, None] == species
-    sums = -log_share.masked_fill(~alike, 0).sum(1)
-    return (sums / alike.sum(1) if average else sums).sum()
+    return -log_share.masked_fill(~alike, 0).sum()

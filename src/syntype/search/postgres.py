@@ -190,8 +190,8 @@ class PostgresIndex(Index):
         if n < 1:
             return [[] for _ in queries]
         with self._transaction() as connection:
-            effort = self._effort.further() if far else self._effort
-            return Seeker(self._address.name, effort, n, where).search(connection, queries)
+            seeker = Seeker(self._address.name, self._effort, n, where, far)
+            return seeker.search(connection, queries)
 
     @override
     def browse(self, n: int, where: Where = EVERYTHING, after: str = "") -> list[str]:

@@ -5,6 +5,10 @@ there are. pgvector takes the centres by k-means of 50 records a cell (Elkan 200
 into the cell of its nearest centre, and so does each later one by itself. When the records have so
 grown that cells are too large, others are made beside them, and theirs are dropped afterwards.
 
+How many cells a search must go through depends on the vectors: few where they lie in clusters, many
+where they fill few dimensions evenly. So it is measured when cells are made: sampled records ask
+for their nearest through more and more cells, and what the most of these give counts as the truth.
+
 Legend: d dimensions, s records that k-means sees.
 """
 
@@ -27,7 +31,10 @@ MOST_DIMENSIONS = 4000
 MEMORY = "1GB"
 """For making cells, where the server's own `maintenance_work_mem` is less."""
 _NAME = "records_cells_"
+_ROUNDING = 1e-6  # similarities that differ by less are equal
 _GROWN = 1.5  # times as many cells as there are, that are worth making them anew
+_TRIED = (16, 32, 64, 128, 256)  # cells, of which the last are the truth
+_ASKED, _NEIGHBOURS, _ENOUGH = 32, 10, 0.98  # records that ask, for how many, and share of these
 _SEEN, _LEAST_SEEN = 50, 10_000  # records a cell, and at least, that pgvector's k-means sees
 
 
@@ -38,21 +45,27 @@ class Cells(NamedTuple):
         name: Of their index on the server.
         n: How many.
         ready: Whether they can be searched; those of a build that was killed cannot.
+        searched: How many a search must go through, as far as that was measured.
     """
 
     name: str
     n: int
     ready: bool
+    searched: int
 
 
 def select_cells(connection: Connection, schema: str) -> psycopg.Cursor[Any]:
     """Ask for the cells of an index, the most first; each row is one of `Cells`."""
     return connection.execute(
-        "SELECT relname, option_value::integer, indisvalid FROM pg_index "
-        "JOIN pg_class AS one ON one.oid = indexrelid JOIN pg_am ON pg_am.oid = relam "
-        "CROSS JOIN LATERAL pg_options_to_table(reloptions) "
-        "WHERE indrelid = to_regclass(%s) AND amname = 'ivfflat' AND option_name = 'lists' "
-        "ORDER BY 2 DESC, 1",
+        sql.SQL(
+            "SELECT relname, option_value::integer, indisvalid, coalesce(searched, 0) "
+            "FROM pg_index JOIN pg_class AS one ON one.oid = indexrelid "
+            "JOIN pg_am ON pg_am.oid = relam "
+            "CROSS JOIN LATERAL pg_options_to_table(reloptions) "
+            "LEFT JOIN {}.cells ON cells.name = relname "
+            "WHERE indrelid = to_regclass(%s) AND amname = 'ivfflat' AND option_name = 'lists' "
+            "ORDER BY 2 DESC, 1"
+        ).format(sql.Identifier(schema)),
         [f"{schema}.records"],
     )
 
@@ -127,6 +140,54 @@ def make_cells(
     )
     for cells in old:
         _drop(connection, schema, cells)
+    searched = _measured(connection, schema, n, n_cells)
+    with connection.transaction():
+        kept = sql.Identifier(schema, "cells")
+        connection.execute(sql.SQL("DELETE FROM {}").format(kept))
+        connection.execute(
+            sql.SQL("INSERT INTO {} VALUES (%s, %s)").format(kept),
+            [f"{_NAME}{n_cells}", searched],
+        )
+
+
+def _measured(connection: Connection, schema: str, n: int, n_cells: int) -> int:
+    """How many cells sampled records must search to find nearly all of their nearest."""
+    table = sql.Identifier(schema, "records")
+    tried = [one for one in _TRIED if one < n_cells] or [n_cells]
+    found: dict[int, list[list[float]]] = {}
+    with connection.transaction():
+        asking = connection.execute(
+            sql.SQL(
+                "SELECT vector::text FROM {} TABLESAMPLE SYSTEM (%s) REPEATABLE (0) "
+                "ORDER BY hashtext(id), id LIMIT %s"
+            ).format(table),
+            [min(100.0, 10_000 * _ASKED / n), _ASKED],
+        ).fetchall()
+        nearest = sql.SQL(
+            "SELECT vector <#> %s::halfvec FROM {} ORDER BY vector <#> %s::halfvec LIMIT %s"
+        ).format(table)
+        for one in tried:
+            connection.execute(
+                "SELECT set_config('enable_sort', 'off', true), set_config('jit', 'off', true), "
+                "set_config('ivfflat.probes', %s, true)",
+                [str(one)],
+            )
+            found[one] = [
+                # Without the first, which is the record itself.
+                [far for (far,) in connection.execute(nearest, [at, at, _NEIGHBOURS + 1])][1:]
+                for (at,) in asking
+            ]
+    truth = found[tried[-1]]
+    n_true = max(sum(map(len, truth)), 1)
+    for one in tried:
+        n_found = sum(
+            sum(far <= true[-1] + _ROUNDING for far in fars)
+            for fars, true in zip(found[one], truth, strict=True)
+            if true
+        )
+        if n_found >= _ENOUGH * n_true:
+            return one
+    return tried[-1]
 
 
 def _is_partitioned(connection: Connection, schema: str) -> bool:

@@ -10,14 +10,14 @@ records fit.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
 from psycopg import sql
 
 from syntype.search.index import Hit
-from syntype.search.postgres_cells import CELLS_FROM, ready, select_cells
+from syntype.search.postgres_cells import CELLS_FROM, Cells, ready, select_cells
 from syntype.search.postgres_link import Connection
 from syntype.search.postgres_where import condition
 from syntype.search.where import Where
@@ -32,47 +32,51 @@ _SIMILARITY = "round((vector::vector <#> %s::vector) * -1e6) / 1e6 AS similarity
 class Effort:
     """How hard a search tries, where F of N records fit, by the server's estimate.
 
-    Cells are searched until `first` N / F records were looked at, of which about `first` fit. To
-    read a record of the table costs `cost` times as much as one of a cell, so all that fit are
-    compared instead where no more fit than the square root of `first` N / `cost`.
+    Without conditions b cells are searched: as many as were found to be needed when they were made
+    (`Cells.searched`), and `cells` at least. With conditions more are, until as many records that
+    fit were looked at as `held` b cells have records: that are `held` b N / F cells. To read a
+    record of the table costs `cost` times as much as one of a cell, so all that fit are compared
+    instead where no more fit than N sqrt(`held` b / (`cost` k)), of k cells.
 
     Attributes:
         exact_rows: Where no more records fit than so many, all are compared in any case.
         cells: That are searched at least.
-        first: Records that fit among those that are looked at; 4 n where that is more.
+        held: See above; 4 n records where that is more.
         taken: Of a search with conditions, records that fit which must be found before it ends: it
             goes on to further cells where those that fit lie elsewhere than the query.
-        cost: Of a record of the table in records of a cell. The cells are left when they have cost
-            as much as comparing all that fit.
-        far: Times as many cells and as many records that fit are looked at for a query that lies
-            far from all records.
+        cost: Of a record of the table in records of a cell: less than the 4 that it is where all
+            lies in memory, since what is compared is certain. The cells are left when they have
+            cost as much as comparing all that fit.
+        far: Times b, for a query that lies far from all records.
         cells_from: Records from which on `PostgresIndex.build` makes cells.
     """
 
     exact_rows: int = 5000
     cells: int = 16
-    first: int = 800
+    held: float = 0.1
     taken: int = 100
-    cost: float = 4.0
+    cost: float = 2.0
     far: int = 4
     cells_from: int = CELLS_FROM
 
-    def further(self) -> "Effort":
-        """The effort for a query that lies far from all records."""
-        return replace(self, cells=self.far * self.cells, first=self.far * self.first)
+    def base(self, cells: Cells, *, far: bool) -> int:
+        """Cells that are searched without conditions."""
+        return max(self.cells, cells.searched, 1) * (self.far if far else 1)
 
-    def few(self, n: int, n_all: float) -> int:
+    def few(self, n: int, n_all: float, base: int, cells: Cells) -> int:
         """Of how many records that fit all are compared, where n of `n_all` are wanted."""
-        balance = math.sqrt(max(self.first, 4 * n) * n_all / self.cost)
-        return max(self.exact_rows, int(balance), 4 * n)
+        wanted = max(self.held * base / cells.n * n_all, 4 * n)
+        return max(self.exact_rows, int(math.sqrt(wanted * n_all / self.cost)), 4 * n)
 
-    def probes(self, n: int, fitting: float, n_all: float, cells: int) -> tuple[int, int]:
+    def probes(
+        self, n: int, fitting: float, n_all: float, base: int, cells: Cells
+    ) -> tuple[int, int]:
         """Cells that are searched at once, and at most, where `fitting` of `n_all` fit."""
-        of_all = cells / max(fitting, 1.0)  # cells in which one record fits
-        first = math.ceil(max(self.first, 4 * n) * of_all)
-        first = min(max(first, self.cells, 1), cells)
-        most = math.ceil(self.cost * fitting * cells / max(n_all, 1.0))
-        return first, min(max(first, most), cells)
+        n_all = max(n_all, 1.0)
+        wanted = max(self.held * base, 4 * n * cells.n / n_all) * n_all / max(fitting, 1.0)
+        first = min(max(math.ceil(wanted), base), cells.n)
+        most = math.ceil(self.cost * fitting * cells.n / n_all)
+        return first, min(max(first, most), cells.n)
 
 
 USUAL = Effort()
@@ -87,12 +91,14 @@ class Seeker:
         effort: How hard it tries.
         n: Hits wanted, at least one.
         where: Conditions.
+        far: Whether queries lie far from all records.
     """
 
     name: str
     effort: Effort
     n: int
     where: Where
+    far: bool = False
 
     def search(
         self, connection: Connection, queries: Float32[np.ndarray, "q d"]
@@ -135,9 +141,12 @@ class Seeker:
         cells = ready(there)
         fitting = float(planned[0]["Plan"]["Plan Rows"])
         n_all = float(max(n_all, fitting))  # -1 where nobody has counted yet
-        if cells is None or fitting <= self.effort.few(self.n, n_all):
+        if cells is None:
             return False
-        probes, most = self.effort.probes(self.n, fitting, n_all, cells.n)
+        base = self.effort.base(cells, far=self.far)
+        if fitting <= self.effort.few(self.n, n_all, base, cells):
+            return False
+        probes, most = self.effort.probes(self.n, fitting, n_all, base, cells)
         # Of all ways to the records only the cells give them in order.
         connection.execute(
             "SELECT set_config('enable_sort', 'off', true), "

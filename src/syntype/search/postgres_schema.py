@@ -2,6 +2,7 @@
 
     card       one row: format, the card as JSON, and how often the index was written
     records    a row a record: the columns of `RECORD`, the vector, and what is derived of them
+    cells      how many cells of those that were made must be searched
     tally      how many records have each value of a column of `TALLIED`
     words      what a name is suggested by: the name from the beginning of each of its words on
 
@@ -57,6 +58,7 @@ _TABLES = (
         "column" text COLLATE "C",
         value text COLLATE "C",
         PRIMARY KEY (word, "column", value))""",
+    "CREATE TABLE {schema}.cells (name text PRIMARY KEY, searched integer NOT NULL)",
     'CREATE INDEX ON {schema}.records ("decimalLatitude", "decimalLongitude")',
     'CREATE INDEX ON {schema}.records ("firstDay", "lastDay")',
     'CREATE INDEX ON {schema}.records ("lastDay", "firstDay")',

@@ -16,13 +16,13 @@ from syntype.errors import DataNotFoundError, MediaError
 from syntype.search.records import read_medium
 from syntype.serve.desk import Desk, desk_of
 from syntype.serve.parameters import ID, THUMBNAIL, Asked, Parameter
+from syntype.serve.positions import without_position
 from syntype.serve.problems import Problem, documented
 from syntype.serve.replies import unchanged
-from syntype.serve.thumbnails import SHOWN, kind_of, shrink
+from syntype.serve.thumbnails import LARGEST, SHOWN, kind_of, shrink
 
 CACHE = "public, max-age=3600"
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
-_LARGEST = 1_000_000  # pixels of a side: larger than any picture, so that nothing is shrunk
 _SHA256 = re.compile("[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -100,7 +100,7 @@ def _read(record: Mapping[str, Any], roots: Mapping[str, Path]) -> tuple[bytes, 
     openapi_extra=parameters((ID,)),
 )
 async def medium(request: Request) -> Response:
-    """The original, or a JPEG of a picture that browsers do not show."""
+    """The original without a camera's position; as JPEG what browsers do not show."""
     desk = desk_of(request)
     record = await record_of(desk, Asked(query_of(request), (ID,)).one("id"))
     if (known := _known(request, digest_of(record))) is not None:
@@ -111,13 +111,19 @@ async def medium(request: Request) -> Response:
     kind = kind_of(content)
     if not kind:
         raise Problem(415, "The medium of this record is no picture or sound that is handed out.")
-    if kind.startswith("image/") and kind not in SHOWN:
+    if kind.startswith("image/"):
         try:
-            content = await desk.decoding.run(shrink, content, _LARGEST)
+            content, kind = await desk.decoding.run(_handed_out, content, kind)
         except MediaError:
             raise Problem(415, "The medium of this record cannot be decoded.") from None
-        kind = "image/jpeg"
     return _part(request, content, kind, f'"{digest}"')
+
+
+def _handed_out(content: bytes, kind: str) -> tuple[bytes, str]:
+    """A picture as browsers show it, and its media type."""
+    if kind in SHOWN:
+        return without_position(content, kind)
+    return shrink(content, LARGEST), "image/jpeg"
 
 
 @router.get(

@@ -16,6 +16,8 @@ from syntype.files import write_bytes
 log = logging.getLogger("syntype.serve")
 
 QUALITY = 82
+LARGEST = 1_000_000
+"""Pixels of a side: larger than any picture, so that nothing is shrunk."""
 _NAME = re.compile(r"[0-9a-f]{64}-\d{1,4}\.jpg")
 
 
