@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=50_000, help="records")
+    parser.add_argument("--n", type=int, default=200_000, help="records")
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--engines", nargs="+", choices=[*CANDIDATES], default=[*CANDIDATES])
