@@ -432,6 +432,9 @@ def test_cells_are_made_once_and_again_where_a_build_was_killed_or_records_doubl
         index.build()
         assert there() == [("records_cells_40", True)]
         assert ask("SELECT %s::regclass::oid", f"{name}.records_cells_40") != oid
+        do(f"DELETE FROM {name}.cells")  # as a build leaves it that was killed at its end
+        index.build()
+        assert ask(f"SELECT name, searched > 0 FROM {name}.cells") == [("records_cells_40", True)]
         more = synthetic_records(1000)
         index.upsert(more, clustered_vectors(more, DIM))
         index.build()

@@ -126,8 +126,16 @@ def make_cells(
     old = [cells for cells in there if cells.ready]
     n = n_records(connection, schema)
     n_cells = how_many(n, dim, bytes_free)
-    if n < cells_from or (old and n_cells < _GROWN * old[0].n):
-        return
+    if n >= cells_from and (not old or n_cells >= _GROWN * old[0].n):
+        _make(connection, schema, n_cells)
+        for cells in old:
+            _drop(connection, schema, cells)
+    made = ready(select_cells(connection, schema))
+    if made is not None and not made.searched:
+        _measure(connection, schema, n, made)
+
+
+def _make(connection: Connection, schema: str, n_cells: int) -> None:
     table = sql.Identifier(schema, "records")
     connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
     connection.execute(
@@ -138,15 +146,16 @@ def make_cells(
             name=sql.Identifier(f"{_NAME}{n_cells}"), table=table, n_cells=sql.Literal(n_cells)
         )
     )
-    for cells in old:
-        _drop(connection, schema, cells)
-    searched = _measured(connection, schema, n, n_cells)
+
+
+def _measure(connection: Connection, schema: str, n: int, cells: Cells) -> None:
+    """Find out how many cells must be searched, and keep it; what is known of others goes."""
+    searched = _measured(connection, schema, n, cells.n)
+    kept = sql.Identifier(schema, "cells")
     with connection.transaction():
-        kept = sql.Identifier(schema, "cells")
         connection.execute(sql.SQL("DELETE FROM {}").format(kept))
         connection.execute(
-            sql.SQL("INSERT INTO {} VALUES (%s, %s)").format(kept),
-            [f"{_NAME}{n_cells}", searched],
+            sql.SQL("INSERT INTO {} VALUES (%s, %s)").format(kept), [cells.name, searched]
         )
 
 

@@ -21,7 +21,7 @@ from syntype.search.postgres_link import Connection
 from syntype.search.records import FACETS, RECORD
 from syntype.taxonomy.taxon import RANKS
 
-FORMAT = 1
+FORMAT = 2
 """To be raised with every change of the tables, and so of `RECORD` and `FACETS`."""
 NAMES = (*RANKS, "vernacularName")
 """Columns whose names are suggested."""
