@@ -353,6 +353,7 @@ def test_killed_at_a_moment_it_is_as_before_and_goes_on(killed: Path, moment: st
     assert N_FIRST < len(naive) + 101 < N_FIRST + N_MORE + 101
 
 
+@pytest.mark.slow
 def test_killed_while_it_was_made_it_can_be_made_again(killed: Path) -> None:
     assert (killed / "made" / "0001").is_dir()
     make(killed / "made", killed_writes.CARD)

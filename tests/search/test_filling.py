@@ -279,6 +279,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_where_it_was_and_encodes_nothing_twice(
     tmp_path: Path, place: Workplace, encoded: list[str], look: Callable
 ) -> None:

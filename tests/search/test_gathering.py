@@ -328,6 +328,7 @@ def test_idigbio_is_asked_and_its_pictures_are_fetched(
     check_readable(found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_observations_have_places_and_sounds(tmp_path: Path, place: Workplace) -> None:
     found = gather("synthetic-six:tiny", IndexConfig(), place)
@@ -342,6 +343,7 @@ def test_observations_have_places_and_sounds(tmp_path: Path, place: Workplace) -
         assert len(read_medium(record, found.roots)) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_synthetic_pictures_are_gathered_as_by_data(tmp_path: Path, place: Workplace) -> None:
     found = gather("synthetic:tiny", IndexConfig(), place)

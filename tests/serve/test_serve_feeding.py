@@ -179,6 +179,7 @@ def n_records(port: int) -> int:
     return (ask(port, "health") or {"records": -1})["records"]
 
 
+@pytest.mark.slow
 def test_new_pictures_come_into_a_running_server_and_kills_of_the_feed_lose_nothing(
     tmp_path: Path,
 ) -> None:
