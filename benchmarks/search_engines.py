@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 from search_candidates.measuring import disk, kill
 from search_candidates.phases import CANDIDATES, ENOUGH, run
-from search_candidates.world import Truth, World, write_vectors
+from search_candidates.world import World, truths, write_vectors
 
 
 def main() -> None:
@@ -90,13 +90,9 @@ def make(place: Path, world: World, n_queries: int) -> None:
     if (place / "queries.npz").is_file():
         return
     write_vectors(world, place / "vectors.f16")
-    masks = [world.mask(one) for one in world.conditions]
-    truth = Truth(world.queries(n_queries), len(masks))
-    for start, vectors in world.blocks():
-        here = [mask[start : start + len(vectors)] for mask in masks]
-        truth.add(start, vectors.astype(np.float16).astype(np.float32), here)
-    found = {f"t{number}": rows for number, rows in enumerate(truth.rows)}
-    np.savez(place / "queries.npz", queries=truth.queries, **found)
+    queries = world.queries(n_queries)
+    found = {f"t{number}": rows for number, rows in enumerate(truths(world, queries))}
+    np.savez(place / "queries.npz", queries=queries, **found)
 
 
 def measured(

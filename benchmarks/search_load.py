@@ -15,8 +15,8 @@ requests 4 search by an example, 2 and an institution, 2 and a family that is un
 The peers are asked the same in the same run, in turns, by as many threads, without HTTP
 (load_peers.py). p50, p95, p99 in ms, requests a second and errors are told of each kind, and the
 recall@10 of the answers against exact search; a first run of all warms their caches and does not
-count. PostgreSQL is asked --most-slow questions at most and
-by two threads. At the end stand what was demanded of the server and whether it holds.
+count. PostgreSQL is asked --most-slow questions at most and by two threads. At the end stand what
+was demanded of the server and whether it holds.
 
 With --engine postgres the index lies on a PostgreSQL server of its own, set up as
 docs/how-to/search-on-a-server.md says, with its data in --index; what its tables, cells and B-trees
@@ -167,9 +167,11 @@ def sizes(location: str, n: int, dim: int) -> str:
     import psycopg
 
     from syntype.search.postgres_cells import ready, select_cells
+    from syntype.search.postgres_link import address_of
 
-    conninfo, _, name = location.partition("&index=")
-    with psycopg.connect(conninfo) as connection:
+    address = address_of(location)
+    name = address.name
+    with psycopg.connect(address.conninfo) as connection:
         cells = ready(select_cells(connection, name))
         assert cells is not None, "they were made"
         ((table, everything, served),) = connection.execute(

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search_candidates.load_mix import rounded
-from search_candidates.world import Condition, Truth, World, name_of, recall, row_of
+from search_candidates.ours import unit, where_of
+from search_candidates.world import Condition, K, World, recall, row_of, truths
 from search_load import build, is_whole
 
-K = 10
 FAR = ("a cone, cosine 0.5", "a cone, cosine 0.3", "anywhere")
 """Questions that are asked as words are, `far`."""
 
@@ -53,31 +52,17 @@ def questions(world: World, n: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng([world.seed, 13])
 
     def noise(length: float, rows: int = n) -> np.ndarray:
-        return length * _unit(random.standard_normal((rows, world.dim)))
+        return length * unit(random.standard_normal((rows, world.dim), np.float32))
 
     species = world.centres[random.integers(0, world.n_species, n)]
     cone = noise(1.0, 1)
     return {
         "a species' centre": species,
-        "beside it": _unit(0.5 * species + noise(0.8)),
-        "a cone, cosine 0.5": _unit(0.5 * species + 0.8 * cone + noise(0.3)),
-        "a cone, cosine 0.3": _unit(0.3 * species + 0.9 * cone + noise(0.3)),
+        "beside it": unit(0.5 * species + noise(0.8)),
+        "a cone, cosine 0.5": unit(0.5 * species + 0.8 * cone + noise(0.3)),
+        "a cone, cosine 0.3": unit(0.3 * species + 0.9 * cone + noise(0.3)),
         "anywhere": noise(1.0),
     }
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    found: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return found.astype(np.float32)
-
-
-def truths(world: World, asked: np.ndarray) -> list[np.ndarray]:
-    """The exact answers under each condition."""
-    truth = Truth(asked, len(world.conditions))
-    masks = [world.mask(condition) for condition in world.conditions]
-    for start, block in world.blocks():
-        truth.add(start, rounded(block), [mask[start : start + len(block)] for mask in masks])
-    return truth.rows
 
 
 def table(world: World, location: str, kinds: Mapping[str, np.ndarray]) -> str:
@@ -110,12 +95,7 @@ def _asked(
     index: Any, asked: np.ndarray, condition: Condition, *, far: bool
 ) -> tuple[list[Sequence[int]], list[float]]:
     """Rows that were found for each question, and milliseconds."""
-    from syntype.search.where import Where
-
-    column = {"institution": "institutionCode"}.get(condition.column, condition.column)
-    where = Where()
-    if column:
-        where = Where(equal={column: (name_of(condition.column, condition.value),)})
+    where = where_of(condition)
     found, times = [], []
     for query in asked:
         begin = time.perf_counter()

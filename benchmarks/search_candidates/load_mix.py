@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from search_candidates.world import BLOCK, INSTITUTIONS, Truth, World, details, id_of, name_of
+from search_candidates.world import (
+    BLOCK,
+    INSTITUTIONS,
+    Truth,
+    World,
+    details,
+    id_of,
+    name_of,
+    rounded,
+)
 
 FACETS = "facets"
 BOX = (0, 0, 30, 60)
@@ -129,11 +138,6 @@ def make_mix(world: World, n: int) -> Mix:
         family,
         days,
     )
-
-
-def rounded(vectors: np.ndarray) -> np.ndarray:
-    """As they are kept, in half precision."""
-    return vectors.astype(np.float16).astype(np.float32)
 
 
 def _masks(world: World, start: int, family: int, days: np.ndarray) -> list[np.ndarray]:

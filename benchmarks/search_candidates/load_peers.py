@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from search_candidates.load_mix import BOX, FACETS, Mix, rounded, told
+from search_candidates.load_mix import BOX, FACETS, Mix, told
 from search_candidates.measuring import memory
 from search_candidates.servers import copy_rows, start_server, text_of
-from search_candidates.world import K, World, details, recall, row_of
+from search_candidates.world import K, World, details, recall, rounded, row_of
 
 
 class Peer(ABC):

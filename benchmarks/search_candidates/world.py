@@ -240,6 +240,21 @@ class Truth:
         return [numbers for _, numbers in self.found]
 
 
+def rounded(vectors: np.ndarray) -> np.ndarray:
+    """As they are kept, in half precision."""
+    return vectors.astype(np.float16).astype(np.float32)
+
+
+def truths(world: World, queries: np.ndarray) -> list[np.ndarray]:
+    """The exact answers of further records under each of the world's conditions; see `Truth`."""
+    masks = [world.mask(condition) for condition in world.conditions]
+    truth = Truth(queries, len(masks))
+    for start, vectors in world.blocks():
+        here = [mask[start : start + len(vectors)] for mask in masks]
+        truth.add(start, rounded(vectors), here)
+    return truth.rows
+
+
 def recall(found: Sequence[Sequence[int]], truth: np.ndarray) -> float:
     """Share of the true answers that were found."""
     hit = sum(

@@ -275,16 +275,17 @@ def test_examples_are_no_answers_and_calibration_is_told_where_it_holds() -> Non
     asker = Asker(index.card)
     curve = Calibration(form="logistic", slope=10.0, offset=-5.0, level=0.3)
     id_ = f"{SET}/a#b"
-    page = ask(index, asker, Question(likes=((id_, 1.0),)), n=10, calibration=curve)
+    alone = Question(likes=((id_, 1.0),))
+    page = ask(index, alone, asker.vector(alone, index), n=10, calibration=curve)
     assert id_ not in ids_of(page)
     similarities = np.array([one.similarity for one in page.found])
     assert [one.closeness for one in page.found] == pytest.approx(curve.closeness(similarities))
     assert page.nothing_close == (curve.closeness(similarities)[0] < 0.3)
     several = Question(likes=((id_, 1.0), (f"{SET}/plain", 1.0)))
-    page = ask(index, asker, several, n=10, calibration=curve)
+    page = ask(index, several, asker.vector(several, index), n=10, calibration=curve)
     assert {one.closeness for one in page.found} == {None}
     assert not page.nothing_close
-    assert ask(index, asker, Question(), n=3).found[0].similarity is None
+    assert ask(index, Question(), None, n=3).found[0].similarity is None
 
 
 def test_nothing_close_is_said_of_the_best_hit_on_every_page() -> None:
@@ -321,9 +322,7 @@ def test_the_index_is_told_what_lies_far_from_every_picture(question: Question, 
 
     index.search = search  # type: ignore[method-assign]
 
-    asker = Asker(index.card)
-    asker.vector = lambda question, index: query()  # type: ignore[method-assign]
-    ask(index, asker, question)
+    ask(index, question, query())
     assert told == [far]
 
 

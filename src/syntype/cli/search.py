@@ -48,10 +48,13 @@ def search(
         card = opened.card
         begun = time.perf_counter()
         calibration = Calibration.from_notes(card.notes)
+        vector = None
+        if not question.empty:
+            vector = Asker(card, asked.device).vector(question, opened)
         answer = ask(
             opened,
-            Asker(card, asked.device),
             question,
+            vector,
             n=asked.n,
             where=where,
             group=asked.group,

@@ -31,7 +31,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from syntype.errors import DataError, UsageError
-from syntype.search.asking import Asker
 from syntype.search.calibration import Calibration
 from syntype.search.cursor import Cursor, Mark, marked, with_shown
 from syntype.search.index import Hit, Index
@@ -103,8 +102,8 @@ class Answer:
 
 def ask(
     index: Index,
-    asker: Asker,
     question: Question,
+    vector: Float32[np.ndarray, "d"] | None,
     *,
     n: int = 30,
     where: Where = EVERYTHING,
@@ -113,17 +112,18 @@ def ask(
     after: str = "",
     calibration: Calibration | None = None,
 ) -> Answer:
-    """Answer a question, as `answer` does its vector.
+    """Answer a question as `answer` does its vector.
 
-    Calibration speaks of similarities between records, so it is only told for questions that are
-    comparable with them.
+    `Asker.vector` makes the vector; None stands for that of an empty question. Calibration
+    speaks of similarities between records, so it is only told for questions that are comparable
+    with them.
 
     Raises:
-        SyntypeError: As `Asker.vector` and `answer` do.
+        UsageError: As `answer` does.
     """
     return answer(
         index,
-        None if question.empty else asker.vector(question, index),
+        vector,
         n=n,
         where=where,
         group=group,

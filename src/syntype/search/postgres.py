@@ -82,13 +82,15 @@ class PostgresIndex(Index):
         self._remembered = Remembered()
 
     @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own."""
+        with clear_server_errors(self._address), self._pool.connection() as connection:
+            yield connection
+
+    @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """A connection; what is done on it is done when it ends well, and not at all else."""
-        with (
-            clear_server_errors(self._address),
-            self._pool.connection() as connection,
-            connection.transaction(),
-        ):
+        with self._connection() as connection, connection.transaction():
             yield connection
 
     def _all(
@@ -98,8 +100,7 @@ class PostgresIndex(Index):
         return self._fetched(self._sql(statement, **parts), values)
 
     def _fetched(self, statement: sql.Composed, values: Sequence[Any]) -> list[Any]:
-        # A statement is a transaction of its own.
-        with clear_server_errors(self._address), self._pool.connection() as connection:
+        with self._connection() as connection:
             return connection.execute(statement, values).fetchall()
 
     def _counted(
@@ -133,7 +134,7 @@ class PostgresIndex(Index):
     @property
     def n_cells(self) -> int:
         """How many cells there are; without any, all records that fit are compared."""
-        with self._transaction() as connection:
+        with self._connection() as connection:
             cells = ready(select_cells(connection, self._address.name))
         return 0 if cells is None else cells.n
 
@@ -233,7 +234,7 @@ class PostgresIndex(Index):
     @override
     def count(self, where: Where = EVERYTHING) -> int:
         if where.empty:
-            with self._transaction() as connection:
+            with self._connection() as connection:
                 return schema.n_records(connection, self._address.name)
         made, values = condition(where)
         statement = "SELECT count(*) FROM {schema}.records WHERE {where}"
@@ -247,14 +248,15 @@ class PostgresIndex(Index):
         found: dict[str, list[tuple[str, int]]] = {column: [] for column in columns}
         if not columns or most < 1:
             return found
-        made, values = condition(where)
-        counted = schema.counted_together(self._address.name, columns, made)
         if where.empty:
-            values = [list(columns)]
+            values: list[Any] = [list(columns)]
             counted = self._sql(
                 'SELECT "column", value, n FROM {schema}.tally '
                 'WHERE n > 0 AND "column" = ANY(%s::text[])'
             )
+        else:
+            made, values = condition(where)
+            counted = schema.counted_together(self._address.name, columns, made)
         rows = self._counted(
             'SELECT "column", value, n FROM (SELECT *, row_number() OVER '
             '(PARTITION BY "column" ORDER BY n DESC, value) AS place FROM ({counted}) AS one'

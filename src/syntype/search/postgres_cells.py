@@ -9,7 +9,7 @@ How many cells a search must go through depends on the vectors: few where they l
 where they fill few dimensions evenly. So it is measured when cells are made: sampled records ask
 for their nearest through more and more cells, and what the most of these give counts as the truth.
 
-Legend: d dimensions, s records that k-means sees.
+Legend: d dimensions.
 """
 
 import time
@@ -161,9 +161,8 @@ def _measure(connection: Connection, schema: str, n: int, cells: Cells) -> None:
 
 def _measured(connection: Connection, schema: str, n: int, n_cells: int) -> int:
     """How many cells sampled records must search to find nearly all of their nearest."""
+    *tried, most = [one for one in _TRIED if one < n_cells] or [n_cells]
     table = sql.Identifier(schema, "records")
-    tried = [one for one in _TRIED if one < n_cells] or [n_cells]
-    found: dict[int, list[list[float]]] = {}
     with connection.transaction():
         asking = connection.execute(
             sql.SQL(
@@ -175,28 +174,27 @@ def _measured(connection: Connection, schema: str, n: int, n_cells: int) -> int:
         nearest = sql.SQL(
             "SELECT vector <#> %s::halfvec FROM {} ORDER BY vector <#> %s::halfvec LIMIT %s"
         ).format(table)
-        for one in tried:
+
+        def found(searched: int) -> list[list[float]]:
             connection.execute(
                 "SELECT set_config('enable_sort', 'off', true), set_config('jit', 'off', true), "
                 "set_config('ivfflat.probes', %s, true)",
-                [str(one)],
+                [str(searched)],
             )
-            found[one] = [
-                # Without the first, which is the record itself.
+            # Without the first, which is the record itself.
+            return [
                 [far for (far,) in connection.execute(nearest, [at, at, _NEIGHBOURS + 1])][1:]
                 for (at,) in asking
             ]
-    truth = found[tried[-1]]
-    n_true = max(sum(map(len, truth)), 1)
-    for one in tried:
-        n_found = sum(
-            sum(far <= true[-1] + _ROUNDING for far in fars)
-            for fars, true in zip(found[one], truth, strict=True)
-            if true
-        )
-        if n_found >= _ENOUGH * n_true:
-            return one
-    return tried[-1]
+
+        truth = found(most)
+        wanted = _ENOUGH * sum(map(len, truth))
+        for one in tried:
+            pairs = zip(found(one), truth, strict=True)
+            hits = sum(far <= max(true) + _ROUNDING for fars, true in pairs for far in fars)
+            if hits >= wanted:
+                return one
+    return most
 
 
 def _is_partitioned(connection: Connection, schema: str) -> bool:

@@ -41,7 +41,7 @@ def without_position(content: bytes, kind: str) -> tuple[bytes, str]:
         MediaError: It is no JPEG, has a position, and cannot be decoded.
     """
     if kind == "image/jpeg":
-        return _without_segments(content), kind
+        return _jpeg_without_position(content), kind
     if _is_placed(content):
         return shrink(content, LARGEST), "image/jpeg"
     return content, kind
@@ -62,21 +62,22 @@ def _speaks_of_gps(packet: bytes | str) -> bool:
     return b"GPS" in (packet.encode() if isinstance(packet, str) else packet)
 
 
-def _without_segments(content: bytes) -> bytes:
-    """A JPEG without the segments that say where it was taken."""
+def _jpeg_without_position(content: bytes) -> bytes:
+    """A JPEG whose segments do not say where it was taken."""
     parts, first, last = [], 0, len(content)
     for start, end, marker in _segments(content):
         if marker == _SCAN:
             # In coded pixels FF is followed by 00 or by a restart: this is another picture.
             behind = content.find(b"\xff\xd8\xff", end)
-            if behind >= 0 and (_EXIF in content[behind:] or _speaks_of_gps(content[behind:])):
+            if behind >= 0 and max(content.find(what, behind) for what in (_EXIF, b"GPS")) >= 0:
                 last = behind
         if marker != _APP1:
             continue
         payload = content[start + 4 : end]
-        kept = _without_gps(payload) if payload.startswith(_EXIF) else payload
-        if not payload.startswith(_EXIF) and _speaks_of_gps(payload):
-            kept = b""
+        if payload.startswith(_EXIF):
+            kept = _without_gps(payload)
+        else:
+            kept = b"" if _speaks_of_gps(payload) else payload
         if kept != payload:
             parts.append(content[first:start])
             if kept:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from syntype.provenance import content_hash
-from syntype.search.answering import Answer, answer
+from syntype.search.answering import Answer, ask
 from syntype.search.index import Index
 from syntype.search.question import Question
 from syntype.search.records import FACETS
@@ -82,17 +82,16 @@ async def found_by(desk: Desk, search: Search) -> Answer:
         pool = desk.encoding if _encoded(question) else desk.searching
         vector = await pool.run(desk.asker.vector, question, desk.index)
     return await desk.searching.run(
-        answer,
+        ask,
         desk.index,
+        question,
         vector,
         n=search.n,
         where=search.where,
         group=search.group,
         diversity=search.diversity,
         after=search.after,
-        calibration=desk.view.calibration if question.comparable else None,
-        without=question.named,
-        far=question.far,
+        calibration=desk.view.calibration,
     )
 
 
@@ -211,10 +210,9 @@ def _facets(index: Index, asked: Asked) -> Mapping[str, Any]:
     columns = list(dict.fromkeys(asked.many("only") or FACETS))
     # Columns without a condition of their own are counted together, which reads the records once.
     together = [name for name in columns if name not in where.equal]
-    counted = index.facets(together, where, most) if together else {}
-    for name in columns:
-        if name in where.equal:
-            counted[name] = index.facet(name, where.without(name), most)
+    counted = index.facets(together, where, most)
+    for name in where.equal.keys() & set(columns):
+        counted[name] = index.facet(name, where.without(name), most)
     return {
         "facets": {
             name: [{"value": value, "count": n} for value, n in counted[name]] for name in columns
